@@ -1,0 +1,1 @@
+"""Event-driven integration hub connecting council and central systems."""
