@@ -1,0 +1,63 @@
+"""Discovery: every folder under `connectors/` is a connector; its `connector.py` holds its sources and sinks."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hub.sdk.connector import Connector, Source
+from hub.sdk.polling import PollingSource
+from hub.sdk.sink import Sink
+from hub.sdk.webhook import WebhookSource
+
+_BASES: frozenset[type] = frozenset({Connector, Source, WebhookSource, PollingSource, Sink})
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorKind:
+    """One connector folder: its name and the classes that it defines."""
+
+    name: str
+    doc: str
+    classes: tuple[type[Connector[Any]], ...]
+
+    @property
+    def sources(self) -> tuple[type[Source[Any, Any]], ...]:
+        """Its sources, in the order of the file."""
+        return tuple(cls for cls in self.classes if issubclass(cls, Source))
+
+
+def discover(folder: Path) -> dict[str, ConnectorKind]:
+    """All connectors under `folder` by name. Raises ValueError naming the file of one that does not load."""
+    found = {}
+    for path in sorted(folder.glob("*/connector.py")):
+        module = _load(path)
+        classes = tuple(
+            cls
+            for cls in vars(module).values()
+            if inspect.isclass(cls) and issubclass(cls, Connector) and cls not in _BASES
+            if cls.__module__ == module.__name__
+        )
+        if not classes:
+            raise ValueError(f"{path}: defines no source and no sink")
+        name = path.parent.name
+        found[name] = ConnectorKind(name, inspect.getdoc(module) or "", classes)
+    return found
+
+
+def _load(path: Path) -> ModuleType:
+    """Import as `connectors.<name>.connector`, wherever the folder lies, so that its siblings import too."""
+    package = f"connectors.{path.parent.name}"
+    root = str(path.parent.parent.parent)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        return importlib.import_module(f"{package}.connector")
+    except Exception as error:
+        raise ValueError(f"{path}: does not load: {type(error).__name__}: {error}") from error

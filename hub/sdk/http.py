@@ -1,0 +1,86 @@
+"""The HTTP client of connectors: time limits, and errors named by what happens next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import Any
+
+import httpx2
+
+from hub.sdk.errors import Reject, Retry, Stop
+
+_RETRYABLE = frozenset({408, 425, 429})
+_REFUSED = frozenset({401, 403})
+
+
+class Http:
+    """A client for one system: JSON in and out, default policy for failures.
+
+    408, 425, 429, 5xx and transport failures raise `Retry` (honouring `Retry-After`), 401 and 403 raise
+    `Stop`, every other status outside 2xx raises `Reject`. `transport` is the seam for tests.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 10.0,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._client = httpx2.AsyncClient(
+            base_url=base_url, headers=dict(headers or {}), timeout=timeout, transport=transport
+        )
+
+    async def get_json(self, path: str, **params: str | int) -> Any:
+        """GET; the decoded JSON body."""
+        return decoded(await self._send("GET", path, params=params))
+
+    async def post_json(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Any:
+        """POST a JSON body; the decoded JSON answer, or None where there is none."""
+        response = await self._send("POST", path, json=body, headers=dict(headers or {}))
+        return decoded(response) if response.content else None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        try:
+            response = await self._client.request(method, path, **options)
+        except httpx2.TransportError as error:
+            raise Retry(f"{method} {path}: {type(error).__name__}") from None
+        if not response.is_success:
+            raise_for(response.status_code, response.headers, f"{method} {path}")
+        return response
+
+
+def raise_for(status: int, headers: Mapping[str, str], what: str) -> None:
+    """Raise the error that a failing status stands for."""
+    reason = f"{what} answered {status}"
+    if status in _RETRYABLE or status >= 500:
+        raise Retry(reason, after=retry_after(headers.get("retry-after", "")))
+    if status in _REFUSED:
+        raise Stop(f"{reason}: check the instance's credentials")
+    raise Reject(reason)
+
+
+def retry_after(text: str) -> float | None:
+    """Seconds to wait from a `Retry-After` header in either of its forms (RFC 9110, 10.2.3)."""
+    if not text:
+        return None
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
+    except ValueError:
+        return None
+
+
+def decoded(response: httpx2.Response) -> Any:
+    """The JSON body; half a body or a page of HTML is worth a retry, not a crash."""
+    try:
+        return response.json()
+    except ValueError:
+        raise Retry(f"{response.request.url.path}: the answer is not JSON") from None
