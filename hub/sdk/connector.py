@@ -99,7 +99,8 @@ class Source(Connector[C], Generic[C, R]):
         except ValidationError as error:
             raise reject_from(error) from None
         except Exception as error:
-            raise Reject(f"the mapping of {self.name} failed with {type(error).__name__}") from error
+            kind = type(error).__name__
+            raise Reject(f"the mapping of {self.name} failed with {kind}", kind=kind) from error
         for fact in facts:
             if not isinstance(fact.data, self.emits):
                 raise Reject(f"{self.name} does not declare {fact.data.type} in its emits")
@@ -116,4 +117,4 @@ def reject_from(error: ValidationError) -> Reject:
     ]
     told = "; ".join(f"{where}: {why}" for where, why in faults[:3])
     more = f" (and {len(faults) - 3} more)" if len(faults) > 3 else ""
-    return Reject(told + more, field=faults[0][0])
+    return Reject(told + more, field=faults[0][0], kind=error.errors(include_input=False)[0]["type"])

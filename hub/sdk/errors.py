@@ -29,11 +29,12 @@ class Retry(HubError):
 
 
 class Reject(HubError):
-    """Set this record aside. `field` is the dotted name of the field at fault, where one is."""
+    """Set this record aside. `field` is the dotted name of the field at fault, `kind` the kind of fault."""
 
-    def __init__(self, reason: str, field: str = "") -> None:
+    def __init__(self, reason: str, field: str = "", kind: str = "rejected") -> None:
         super().__init__(reason)
         self.field = field
+        self.kind = kind
 
 
 class Stop(HubError):

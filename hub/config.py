@@ -1,0 +1,146 @@
+"""`hub.yaml`: parties, connector instances, and the hub's own settings. Faults are told with file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from hub.events.problem import Misconfigured, Problem
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{0,62}$")]
+
+Place = tuple[str | int, ...]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Party(_Section):
+    """An organisation on the hub."""
+
+    name: str = Field(description="The organisation's name, as people know it")
+
+
+class InstanceConfig(_Section):
+    """One use of a connector."""
+
+    connector: str = Field(description="The connector's folder name under connectors/")
+    party: Slug = Field(description="Whose system it is: a key of `parties`")
+    config: dict[str, Any] = Field(default_factory=dict, description="The connector's own settings")
+
+
+class Gateway(_Section):
+    """The HTTP side."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 20, description="Largest webhook body accepted")
+    max_in_flight: int = Field(2_000, ge=1, description="Webhooks waiting for Kafka before 503 is answered")
+
+
+class Kafka(_Section):
+    """Topics of the hub."""
+
+    partitions: int = Field(4, ge=1, le=256, description="Partitions of every topic; fixed once created")
+    replication: int = Field(1, ge=1, le=5, description="Replicas of every topic; 3 on a cluster")
+    raw_retention_days: int = Field(30, ge=1, description="How long raw records can be replayed")
+    event_retention_days: int = Field(30, ge=1, description="How long events and inboxes are kept")
+
+
+class Delivery(_Section):
+    """How subscribers are served."""
+
+    allow_local: bool = Field(False, description="Accept http:// subscribers on this machine")
+    speed: float = Field(1.0, gt=0, description="Divides every wait of the retry schedule; for trials")
+    timeout_s: float = Field(15.0, gt=0, le=60, description="Time limit of one delivery attempt, seconds")
+
+
+class HubConfig(_Section):
+    """The whole of `hub.yaml`."""
+
+    parties: dict[Slug, Party] = Field(default_factory=dict)
+    instances: dict[Slug, InstanceConfig] = Field(default_factory=dict)
+    gateway: Gateway = Gateway()
+    kafka: Kafka = Kafka()
+    delivery: Delivery = Delivery()
+    dedup_window_days: int = Field(8, ge=1, le=90, description="How long a repeated fact is recognised")
+
+
+class Settings:
+    """A loaded `hub.yaml` and the folders beside it."""
+
+    def __init__(self, path: Path, config: HubConfig, lines: Mapping[Place, int]) -> None:
+        self.path = path
+        self.config = config
+        self._lines = lines
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds `hub.yaml`, `connectors/`, `routes/` and `schemas/`."""
+        return self.path.parent
+
+    def line(self, *place: str | int) -> int:
+        """The line of an entry, or of the nearest entry around it."""
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place, 0)
+
+    def problem(self, message: str, remedy: str, *place: str | int) -> Problem:
+        """A problem in this file at `place`."""
+        return Problem(self.path.name, self.line(*place), message, remedy)
+
+
+def load(path: Path) -> Settings:
+    """Read and validate. Raises Misconfigured with every problem found in the file."""
+    if not path.is_file():
+        raise Misconfigured([Problem(str(path), 0, "does not exist", "Name another with --config")])
+    try:
+        node = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
+        values = yaml.safe_load(path.read_text()) or {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise Misconfigured([Problem(path.name, line, f"not YAML: {error.problem}", "Mend it")]) from None
+    lines = dict(_lines(node))
+    try:
+        settings = Settings(path, HubConfig.model_validate(values), lines)
+    except ValidationError as error:
+        probe = Settings(path, HubConfig(), lines)
+        raise Misconfigured(
+            [
+                probe.problem(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}", "Mend it", *fault["loc"])
+                for fault in error.errors(include_input=False, include_url=False)
+            ]
+        ) from None
+    unknown = [
+        settings.problem(
+            f"instance {name} belongs to party {instance.party}, which is not listed",
+            "Add it under `parties`",
+            "instances",
+            name,
+            "party",
+        )
+        for name, instance in settings.config.instances.items()
+        if instance.party not in settings.config.parties
+    ]
+    if unknown:
+        raise Misconfigured(unknown)
+    return settings
+
+
+def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:
+    """The line of every key and item of a YAML document."""
+    if node is None:
+        return
+    yield place, node.start_mark.line + 1
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*place, str(key.value))
+            yield from _lines(value, inner)
+            yield inner, key.start_mark.line + 1
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            yield from _lines(value, (*place, index))

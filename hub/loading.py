@@ -1,0 +1,117 @@
+"""Everything that configuration and contracts amount to, loaded and checked at once: whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from hub.config import Settings, load
+from hub.events.problem import Misconfigured, Problem
+from hub.registry.problems import SchemaError
+from hub.registry.schemas import Registry
+from hub.routes.compiler import CompiledRoute
+from hub.routes.engine import Engine
+from hub.routes.loader import load_routes
+from hub.sdk.catalogue import ConnectorKind, discover
+from hub.sdk.connector import Connector, Instance, reject_from
+from hub.sdk.fleet import Fleet, Member
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The hub as configured."""
+
+    settings: Settings
+    registry: Registry
+    kinds: dict[str, ConnectorKind]
+    fleet: Fleet
+    routes: list[CompiledRoute]
+
+    @property
+    def engine(self) -> Engine:
+        """The routing engine over all routes and parties."""
+        return Engine(self.routes, self.settings.config.parties)
+
+    @property
+    def domains(self) -> list[str]:
+        """The domains that have contracts."""
+        return sorted({event_type.partition(".")[0] for event_type in self.registry.types()})
+
+
+def load_hub(path: Path) -> Loaded:
+    """Load `hub.yaml` and what lies beside it. Raises Misconfigured with every problem found."""
+    settings = load(path)
+    problems: list[Problem] = []
+    registry = _attempt(problems, lambda: Registry.load(settings.root / "schemas"), "schemas")
+    kinds = _attempt(problems, lambda: discover(settings.root / "connectors"), "connectors") or {}
+    fleet = _fleet(settings, kinds, problems) if kinds else Fleet({})
+    routes: list[CompiledRoute] = []
+    if registry is not None:
+        try:
+            routes = load_routes(settings.root / "routes", registry)
+        except Misconfigured as error:
+            problems.extend(error.problems)
+    if problems or registry is None:
+        raise Misconfigured(problems)
+    return Loaded(settings, registry, kinds, fleet, routes)
+
+
+def _attempt(problems: list[Problem], load_part: Callable[[], T], name: str) -> T | None:
+    try:
+        return load_part()
+    except SchemaError as error:
+        problems.extend(
+            Problem(f"schemas/{p.file}", 0, f"{p.field}: {p.what}" if p.field else p.what, p.remedy)
+            for p in error.problems
+        )
+    except ValueError as error:
+        problems.append(Problem(name, 0, str(error), "Mend it; `hub check` says when it is well"))
+    return None
+
+
+def _fleet(settings: Settings, kinds: dict[str, ConnectorKind], problems: list[Problem]) -> Fleet:
+    members: dict[str, Member] = {}
+    for name, configured in settings.config.instances.items():
+        place = ("instances", name)
+        kind = kinds.get(configured.connector)
+        if kind is None:
+            remedy = f"Known are: {', '.join(kinds) or 'none'}"
+            problems.append(
+                settings.problem(f"no connector named {configured.connector}", remedy, *place, "connector")
+            )
+            continue
+        instance = Instance(name, configured.connector, configured.party)
+        try:
+            members[name] = Member(instance, _connectors(instance, kind, configured.config, settings.root))
+        except ValidationError as error:
+            reject = reject_from(error)
+            problems.append(
+                settings.problem(
+                    f"instance {name}: {reject.reason}", "Mend its config", *place, "config", reject.field
+                )
+            )
+        except ValueError as error:
+            field = str(error).partition(":")[0]
+            remedy = "Set it, or point to another"
+            problems.append(
+                settings.problem(f"instance {name}: {error}", remedy, *place, "config", field)
+            )
+    return Fleet(members)
+
+
+def _connectors(
+    instance: Instance, kind: ConnectorKind, values: dict[str, object], root: Path
+) -> tuple[Connector[object], ...]:  # type: ignore[type-var]
+    made = []
+    configs = {}
+    for cls in kind.classes:
+        if cls.config_model not in configs:
+            configs[cls.config_model] = cls.config_model.load(instance.name, values, root)
+        made.append(cls(instance, configs[cls.config_model]))
+    return tuple(made)

@@ -1,0 +1,39 @@
+"""What a route's author writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+#: Envelope attributes that an expression can use, beside the fields of the event's data.
+ENVELOPE_COLUMNS: Mapping[str, type[pl.DataType]] = {
+    "ce.id": pl.String,
+    "ce.source": pl.String,
+    "ce.type": pl.String,
+    "ce.subject": pl.String,
+    "ce.time": pl.Int64,  # microseconds since 1970, UTC
+    "ce.party": pl.String,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """These event types, through this mapping, into that party's inbox.
+
+    `on` lists event types; a pattern such as `payments.*` takes all that it fits. `when` is a filter; without it
+    every event goes. `to` gives the receiving party. With `emits` and `columns`, each output field is a Polars
+    expression over the input's dotted field names (`reference`, `metadata.service`) and `ce.*`; without them
+    the event goes on as it is. `subject` is the entity of the output, by default the input's.
+    """
+
+    name: str
+    on: tuple[str, ...]
+    to: pl.Expr
+    when: pl.Expr | None = None
+    emits: str | None = None
+    columns: Mapping[str, pl.Expr] = field(default_factory=dict)
+    subject: pl.Expr = field(default_factory=lambda: pl.col("ce.subject"))
+
+

@@ -1,0 +1,68 @@
+"""Loads the routes under `routes/`: every module there may define any number of `Route`s."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from hub.events.problem import Misconfigured, Problem
+from hub.registry.schemas import Registry
+from hub.routes.compiler import CompiledRoute, RouteError, compile_route
+from hub.routes.declaration import Route
+
+
+def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
+    """All routes, compiled. Raises Misconfigured with every problem in every file."""
+    problems: list[Problem] = []
+    compiled: list[CompiledRoute] = []
+    names: dict[str, str] = {}
+    for path in sorted(folder.glob("*.py")):
+        shown = f"{folder.name}/{path.name}"
+        try:
+            routes = _routes_of(path)
+        except Exception as error:
+            remedy = "Mend the module; `hub check` loads it the same way"
+            problems.append(
+                Problem(shown, _line_of(error, path), f"does not load: {type(error).__name__}: {error}", remedy)
+            )
+            continue
+        for route in routes:
+            if route.name in names:
+                message = f"route {route.name} is declared in {names[route.name]} already"
+                problems.append(Problem(shown, 0, message, "Give it another name"))
+            names[route.name] = shown
+            try:
+                compiled.extend(compile_route(route, registry))
+            except RouteError as error:
+                problems.append(Problem(shown, _line_in(path, route), str(error), "Mend the route"))
+    if problems:
+        raise Misconfigured(problems)
+    return compiled
+
+
+def _routes_of(path: Path) -> list[Route]:
+    spec = importlib.util.spec_from_file_location(f"routes.{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ImportError("not a Python module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return [value for value in vars(module).values() if isinstance(value, Route)]
+
+
+def _line_of(error: Exception, path: Path) -> int:
+    if isinstance(error, SyntaxError):
+        return error.lineno or 0
+    trace = error.__traceback__
+    line = 0
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    return line
+
+
+def _line_in(path: Path, route: Route) -> int:
+    for number, text in enumerate(path.read_text().splitlines(), 1):
+        if f'"{route.name}"' in text:
+            return number
+    return 0

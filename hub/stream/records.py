@@ -1,0 +1,72 @@
+"""What stages read and write: records in, outputs out. Plain values, no Kafka client behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Headers = list[tuple[str, bytes]]
+
+
+class Record(Protocol):
+    """One record as read from Kafka; aiokafka's own record has this shape."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One record to write. Without `partition`, the key decides."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers = field(default_factory=list)
+    partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """Who we were in the consumer group when a batch was fetched.
+
+    Taken at the fetch and not at the commit: with the membership of a later generation, a batch of a
+    partition that has moved to another worker meanwhile would be accepted.
+    """
+
+    group: str
+    generation: int
+    member_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The records of one partition and one fetch, in order."""
+
+    topic: str
+    partition: int
+    records: Sequence[Record]
+    fence: Fence
+
+    @property
+    def next_offset(self) -> int:
+        """Where reading goes on once the batch is committed."""
+        return self.records[-1].offset + 1
+
+
+Positions = dict[tuple[str, int], int]
+
+
+def positions_of(batches: Iterable[Batch]) -> Positions:
+    """Per topic and partition, the offset to commit after `batches`."""
+    moved: Positions = {}
+    for batch in batches:
+        place = (batch.topic, batch.partition)
+        moved[place] = max(moved.get(place, 0), batch.next_offset)
+    return moved

@@ -1,0 +1,120 @@
+"""Every topic of the hub, declared in one place; made and checked at start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from kafka.admin import KafkaAdminClient, NewTopic
+from kafka.errors import TopicAlreadyExistsError
+
+from hub.config import HubConfig
+from hub.events.problem import Misconfigured, Problem
+
+DEAD_LETTERS = "dead-letters"
+JOURNAL = "hub.journal"
+CONNECTORS = "hub.connectors"
+SUBSCRIPTIONS = "hub.subscriptions"
+DELIVERIES = "hub.deliveries"
+SEEN = "hub.seen"
+
+_DAY_MS = 86_400_000
+
+
+def raw(connector: str) -> str:
+    """Verbatim bytes from one connector."""
+    return f"raw.{connector}"
+
+
+def events(domain: str) -> str:
+    """Canonical events of one domain, the first word of the event type."""
+    return f"events.{domain}"
+
+
+def inbox(party: str) -> str:
+    """All that was routed to one party."""
+    return f"inbox.{party}"
+
+
+def domain_of(event_type: str) -> str:
+    """The domain of an event type."""
+    return event_type.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as declared: name, partitions, and the settings that we insist on."""
+
+    name: str
+    partitions: int
+    replication: int
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]) -> list[Topic]:
+    """All topics for this configuration."""
+    kafka = config.kafka
+
+    def kept(name: str, days: int) -> Topic:
+        settings = {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
+        return Topic(name, kafka.partitions, kafka.replication, settings)
+
+    def compacted(name: str, partitions: int) -> Topic:
+        return Topic(name, partitions, kafka.replication, {"cleanup.policy": "compact"})
+
+    return [
+        *(kept(raw(name), kafka.raw_retention_days) for name in connectors),
+        *(kept(events(name), kafka.event_retention_days) for name in domains),
+        *(kept(inbox(party), kafka.event_retention_days) for party in config.parties),
+        kept(DEAD_LETTERS, 365),
+        kept(JOURNAL, kafka.event_retention_days),
+        kept(SEEN, config.dedup_window_days),
+        compacted(CONNECTORS, kafka.partitions),
+        compacted(DELIVERIES, kafka.partitions),
+        compacted(SUBSCRIPTIONS, 1),
+    ]
+
+
+def ensure(servers: str, topics: Sequence[Topic]) -> None:
+    """Make what is missing, bring settings in line, and refuse a wrong partition count.
+
+    Raises Misconfigured: partitions cannot be changed without breaking the order per subject.
+    """
+    admin = KafkaAdminClient(bootstrap_servers=servers.split(","), client_id="hub-topics")
+    try:
+        existing = {found["name"]: len(found["partitions"]) for found in admin.describe_topics()}
+        wrong = [
+            Problem(
+                "hub.yaml",
+                0,
+                f"topic {topic.name} has {existing[topic.name]} partitions, kafka.partitions asks for"
+                f" {topic.partitions}",
+                "Set kafka.partitions to what is there: events of one subject would part ways otherwise",
+            )
+            for topic in topics
+            if existing.get(topic.name, topic.partitions) != topic.partitions
+        ]
+        if wrong:
+            raise Misconfigured(wrong)
+        for topic in topics:
+            if topic.name not in existing:
+                _create(admin, topic)
+    finally:
+        admin.close()
+
+
+def _create(admin: KafkaAdminClient, topic: Topic) -> None:
+    durable = {"min.insync.replicas": str(2 if topic.replication >= 3 else 1)}
+    try:
+        admin.create_topics(
+            [
+                NewTopic(
+                    topic.name,
+                    num_partitions=topic.partitions,
+                    replication_factor=topic.replication,
+                    topic_configs={**topic.settings, **durable},
+                )
+            ]
+        )
+    except TopicAlreadyExistsError:  # another worker was quicker
+        return

@@ -1,0 +1,131 @@
+"""The one step that moves offsets: outputs and positions in one Kafka transaction, fenced by the group."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterable, Sequence
+
+import structlog
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from hub.stream.committed import committed_offsets
+from hub.stream.records import Fence, Output, Positions
+
+log = structlog.get_logger()
+
+_NOT_US_ANY_MORE = frozenset(
+    {
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.FENCED_INSTANCE_ID,
+    }
+)
+
+
+class Transactor:
+    """A transactional producer that survives errors. Not thread-safe: one thread uses it.
+
+    `name` must be unique among the living; a new holder of a name fences the one before.
+    """
+
+    def __init__(self, servers: str, name: str) -> None:
+        self._servers = servers
+        self._name = name
+        self._producer: Producer | None = None
+
+    def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
+        """Write `outputs` and move the group to `positions`, both or neither.
+
+        True when committed. False when the group has moved on without us: whoever holds the partitions now
+        reads the same records again. Blocks, retrying, while Kafka is away.
+        """
+        pause = 0.1
+        while True:
+            try:
+                return self._attempt(outputs, positions, fence)
+            except KafkaException as error:
+                log.warning("transaction-retried", error=error.args[0].name(), transactor=self._name)
+            self.close()
+            time.sleep(pause)
+            pause = min(pause * 2, 5.0)
+            if self._landed(positions, fence):
+                return True
+
+    def _attempt(self, outputs: Iterable[Output], positions: Positions, fence: Fence) -> bool:
+        producer = self._open()
+        producer.begin_transaction()
+        for output in outputs:
+            _produce(producer, output)
+        offsets = [TopicPartition(topic, part, offset) for (topic, part), offset in positions.items()]
+        try:
+            producer.send_offsets_to_transaction(offsets, group_metadata(fence), 30)
+        except KafkaException as error:
+            if error.args[0].code() not in _NOT_US_ANY_MORE:
+                raise
+            producer.abort_transaction(30)
+            log.info("batch-left-to-another-worker", generation=fence.generation, transactor=self._name)
+            return False
+        producer.commit_transaction(30)
+        return True
+
+    def _landed(self, positions: Positions, fence: Fence) -> bool:
+        """Whether a transaction of unknown outcome did commit. Opening a producer of its name ends it first."""
+        try:
+            self._open()
+            there = committed_offsets(self._servers, fence.group, list(positions))
+        except KafkaException:
+            self.close()
+            return False
+        return all(there[place] >= offset for place, offset in positions.items())
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            producer = Producer(
+                {
+                    "bootstrap.servers": self._servers,
+                    "transactional.id": self._name,
+                    "transaction.timeout.ms": 10_000,
+                    "linger.ms": 0,
+                    "compression.type": "lz4",
+                    "partitioner": "murmur2_random",
+                    "message.max.bytes": 2 << 20,
+                    "queue.buffering.max.messages": 200_000,
+                    "queue.buffering.max.kbytes": 262_144,
+                }
+            )
+            producer.init_transactions(30)
+            self._producer = producer
+        return self._producer
+
+    def close(self) -> None:
+        """Throw the producer away; what it had not committed is aborted by the next of its name."""
+        if self._producer is not None:
+            self._producer.purge()
+            self._producer = None
+
+
+def _produce(producer: Producer, output: Output) -> None:
+    options = {} if output.partition is None else {"partition": output.partition}
+    while True:
+        try:
+            producer.produce(output.topic, output.value, output.key, headers=output.headers, **options)
+            return
+        except BufferError:  # full: wait for the broker, never drop
+            producer.poll(0.1)
+
+
+def group_metadata(fence: Fence) -> bytes:
+    """Consumer group metadata in librdkafka's own serialised form (2.16: `CGMDv2`).
+
+    Not a public interface: a test compares it with what librdkafka makes itself.
+    """
+    return (
+        b"CGMDv2:"
+        + struct.pack("<i", fence.generation)
+        + fence.group.encode()
+        + b"\0"
+        + fence.member_id.encode()
+        + b"\0\x01"
+    )
