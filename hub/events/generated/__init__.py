@@ -1,0 +1,25 @@
+"""Generated from schemas/ by `python -m hub.registry --write`: change the contracts, not this."""
+
+from importlib import import_module
+from typing import cast
+
+from hub.events.model import EventData
+
+MODELS = {
+    "licensing.fee.paid": ("licensing", "FeePaid"),
+    "payments.payment.captured": ("payments", "PaymentCaptured"),
+    "payments.payment.created": ("payments", "PaymentCreated"),
+    "payments.payment.expired": ("payments", "PaymentExpired"),
+    "payments.payment.failed": ("payments", "PaymentFailed"),
+    "payments.payment.refunded": ("payments", "PaymentRefunded"),
+    "payments.payment.succeeded": ("payments", "PaymentSucceeded"),
+    "payments.refund.failed": ("payments", "RefundFailed"),
+    "payments.refund.submitted": ("payments", "RefundSubmitted"),
+    "payments.refund.succeeded": ("payments", "RefundSucceeded"),
+}
+
+
+def model_for(event_type: str) -> type[EventData]:
+    """The model of an event type, imported when first asked for. Raises `KeyError`."""
+    module, name = MODELS[event_type]
+    return cast("type[EventData]", getattr(import_module(f"{__name__}.{module}"), name))
