@@ -1,4 +1,4 @@
-"""Discovery: every folder under `connectors/` is a connector; its `connector.py` holds its sources and sinks."""
+"""Discovery: every folder under `connectors/` is a connector; `connector.py` has its sources and sinks."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -26,8 +26,8 @@ class ConnectorConfig(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the signature is pydantic's
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment wins over the file, so that one value can be changed in an emergency."""
         return env_settings, init_settings
@@ -36,12 +36,12 @@ class ConnectorConfig(BaseSettings):
     def load(cls, instance: str, values: Mapping[str, Any], base: Path) -> ConnectorConfig:
         """Resolve references (`{env: NAME}`, `{file: PATH}` relative to `base`) and validate.
 
-        Raises ValueError naming the field where a reference leads nowhere or a secret stands in plain text, and
-        pydantic's ValidationError for the rest.
+        Raises ValueError naming the field where a reference leads nowhere or a secret stands in plain text,
+        and pydantic's ValidationError for the rest.
         """
         resolved = {name: cls._resolve(name, value, base) for name, value in values.items()}
         prefix = f"HUB_{instance}_".upper().replace("-", "_")
-        return cls(_env_prefix=prefix, **resolved)  # type: ignore[call-arg]  # pydantic-settings' own keyword
+        return cls(_env_prefix=prefix, **resolved)
 
     @classmethod
     def _resolve(cls, name: str, value: Any, base: Path) -> Any:
@@ -57,6 +57,7 @@ class ConnectorConfig(BaseSettings):
                     raise ValueError(f"{name}: there is no file {where} beside hub.yaml")
                 return path.read_text().strip()
         field = cls.model_fields.get(name)
-        if field is not None and field.annotation is SecretStr:
+        secret = field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
+        if secret and value is not None:
             raise ValueError(f"{name}: a secret is given by reference, {{env: NAME}} or {{file: PATH}}")
         return value

@@ -1,4 +1,4 @@
-"""What all connectors share: a name, a configuration, the events they emit, and translation of raw records."""
+"""What all connectors share: a name, a configuration, the events they emit, how raw records translate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hub.events.model import EventData
+from hub.sdk.clock import Clock
 from hub.sdk.config import ConnectorConfig
 from hub.sdk.errors import Reject
 from hub.sdk.facts import Fact, source_uri
@@ -38,14 +39,18 @@ class Instance:
 
 
 class Connector(Generic[C]):
-    """Base of sources and sinks. The hub makes one object per instance and class, and keeps it for long."""
+    """Base of sources and sinks. The hub makes one object per instance and class, and keeps it for long.
+
+    `clock` is the time as the connector sees it; tests pass one that they can move.
+    """
 
     name: ClassVar[str]
     config_model: ClassVar[type[ConnectorConfig]]
 
-    def __init__(self, instance: Instance, config: C) -> None:
+    def __init__(self, instance: Instance, config: C, clock: Clock | None = None) -> None:
         self.instance = instance
         self.config = config
+        self.clock = clock or Clock()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.instance.name}>"

@@ -15,8 +15,8 @@ class Fact:
     """One thing that happened in the source system.
 
     `subject` is the entity (order is kept per subject). `time` is when it happened there, not when we heard.
-    `key` tells this fact from every other of the same instance and type: two reports of one fact (a webhook sent
-    twice, the webhook and the poller) must give the same key, and so become one event. `case` groups the
+    `key` tells this fact from every other of the same instance and type: two reports of one fact (a webhook
+    sent twice, the webhook and the poller) must give the same key, and so become one event. `case` groups the
     facts of one citizen's case; left empty, the subject is the case.
     """
 

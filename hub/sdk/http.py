@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from time import time
@@ -15,11 +16,32 @@ _RETRYABLE = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})
 
 
+class Refused(Reject):
+    """A refusal that repeating will not change: the status, and the answer's body for codes in it.
+
+    The body may hold personal data, so it is not part of the reason.
+    """
+
+    def __init__(self, reason: str, status: int, body: bytes = b"") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.body = body
+
+    def says(self, field: str) -> Any:
+        """A top-level field of a JSON body; None where there is none."""
+        try:
+            told = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+        return told.get(field) if isinstance(told, dict) else None
+
+
 class Http:
     """A client for one system: JSON in and out, default policy for failures.
 
     408, 425, 429, 5xx and transport failures raise `Retry` (honouring `Retry-After`), 401 and 403 raise
-    `Stop`, every other status outside 2xx raises `Reject`. `transport` is the seam for tests.
+    `Stop`, every other status outside 2xx raises `Refused`, a `Reject` that a connector may look into.
+    `transport` is the seam for tests.
     """
 
     def __init__(
@@ -49,21 +71,21 @@ class Http:
     async def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
         try:
             response = await self._client.request(method, path, **options)
-        except httpx2.TransportError as error:
+        except httpx2.RequestError as error:
             raise Retry(f"{method} {path}: {type(error).__name__}") from None
         if not response.is_success:
-            raise_for(response.status_code, response.headers, f"{method} {path}")
+            raise_for(response.status_code, response.headers, f"{method} {path}", response.content)
         return response
 
 
-def raise_for(status: int, headers: Mapping[str, str], what: str) -> None:
+def raise_for(status: int, headers: Mapping[str, str], what: str, body: bytes = b"") -> None:
     """Raise the error that a failing status stands for."""
     reason = f"{what} answered {status}"
     if status in _RETRYABLE or status >= 500:
         raise Retry(reason, after=retry_after(headers.get("retry-after", "")))
     if status in _REFUSED:
         raise Stop(f"{reason}: check the instance's credentials")
-    raise Reject(reason)
+    raise Refused(reason, status, body)
 
 
 def retry_after(text: str) -> float | None:
@@ -82,5 +104,5 @@ def decoded(response: httpx2.Response) -> Any:
     """The JSON body; half a body or a page of HTML is worth a retry, not a crash."""
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Retry(f"{response.request.url.path}: the answer is not JSON") from None

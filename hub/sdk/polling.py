@@ -1,4 +1,4 @@
-"""Polling sources: we ask the system. What a page holds and the cursor behind it commit in one transaction."""
+"""Polling sources: we ask the system. A page and the cursor behind it commit in one transaction."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Page:
 class PollingSource(Source[C, R], Generic[C, R]):
     """A source that the hub asks every `every`.
 
-    `fetch` gets the cursor that was committed last (None at the very first time) and returns a page; it runs on
-    the worker that holds the instance, one call at a time. If it raises `Retry`, the same cursor is asked for
-    again later; after `Stop` the instance halts until a person resumes it. A page may repeat what earlier pages
-    held: facts are told apart by their key.
+    `fetch` gets the cursor that was committed last (None at the very first time) and returns a page; it runs
+    on the worker that holds the instance, one call at a time. If it raises `Retry`, the same cursor is asked
+    for again later; after `Stop` the instance halts until a person resumes it. A page may repeat what earlier
+    pages held: facts are told apart by their key.
     """
 
     every: ClassVar[timedelta] = timedelta(minutes=5)

@@ -40,8 +40,8 @@ class WebhookSource(Source[C, R], Generic[C, R]):
     """A source that calls the hub at `/webhooks/<instance>`.
 
     `verify` runs on the gateway before anything is kept, on every request; it must be quick and must raise
-    `Unauthorised` for anything forged. `message_field` is the dotted name, in the JSON, of the message's own id,
-    where the system gives one: a message sent twice is then one raw record by id.
+    `Unauthorised` for anything forged. `message_field` is the dotted name, in the JSON, of the message's own
+    id, where the system gives one: a message sent twice is then one raw record by id.
     """
 
     name = "webhook"
@@ -71,12 +71,13 @@ def outline_of(body: bytes) -> Mapping[str, Any]:
 
 
 def lookup(outline: Mapping[str, Any], path: str) -> str:
-    """The text or number at a dotted path, as text; empty if it is not there."""
+    """The text or number at a dotted path, as text; empty if it is not there or is not valid Unicode."""
     found: Any = outline
     for name in path.split(".") if path else ():
         if not isinstance(found, Mapping):
             return ""
         found = found.get(name)
     if isinstance(found, str):
-        return found[:255]
+        # JSON can escape half of a surrogate pair, which neither Kafka nor a digest can take.
+        return "" if any("\ud800" <= sign <= "\udfff" for sign in found[:255]) else found[:255]
     return str(found) if isinstance(found, int) and not isinstance(found, bool) else ""

@@ -1,0 +1,46 @@
+"""What an instance of the GOV.UK Pay connector is told."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+
+from hub.sdk import ConnectorConfig
+
+
+class Config(ConnectorConfig):
+    """One GOV.UK Pay gateway account: its webhook's signing secret, and an API key to reconcile with."""
+
+    signing_secret: SecretStr = Field(
+        description="Signing secret, from the account's webhook page: webhook_test_… or webhook_live_…"
+    )
+    previous_signing_secret: SecretStr | None = Field(
+        default=None,
+        description="The secret before the last change, accepted too until its messages have run out.",
+    )
+    api_key: SecretStr = Field(description="API key of the same account: api_test_… or api_live_…")
+    base_url: str = Field(
+        default="https://publicapi.payments.service.gov.uk",
+        description="Where the public API answers.",
+        pattern=r"^https?://[^\s]+$",
+    )
+    page_size: int = Field(
+        default=500,
+        ge=1,
+        le=500,
+        description="Results asked for per page of a search; Pay allows at most 500.",
+    )
+    lookback_hours: int = Field(
+        default=168, ge=1, le=24 * 365, description="How far back the very first reconciliation looks."
+    )
+    overlap_hours: int = Field(
+        default=72,
+        ge=1,
+        le=24 * 90,
+        description=(
+            "How far each reconciliation reaches back behind the last one. It must cover the lag of Pay's "
+            "search and the life of a payment until it is captured: longer where capture is delayed by days."
+        ),
+    )
+    timeout_seconds: float = Field(
+        default=10.0, gt=0, le=120, description="How long to wait for an answer of the public API."
+    )
