@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from hub.config import Settings, load
 from hub.events.problem import Misconfigured, Problem
-from hub.registry.problems import SchemaError
 from hub.registry.schemas import Registry
 from hub.routes.compiler import CompiledRoute
 from hub.routes.engine import Engine
@@ -65,11 +64,8 @@ def load_hub(path: Path) -> Loaded:
 def _attempt(problems: list[Problem], load_part: Callable[[], T], name: str) -> T | None:
     try:
         return load_part()
-    except SchemaError as error:
-        problems.extend(
-            Problem(f"schemas/{p.file}", 0, f"{p.field}: {p.what}" if p.field else p.what, p.remedy)
-            for p in error.problems
-        )
+    except Misconfigured as error:
+        problems.extend(error.problems)
     except ValueError as error:
         problems.append(Problem(name, 0, str(error), "Mend it; `hub check` says when it is well"))
     return None

@@ -23,11 +23,11 @@ class Record(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One record to write. Without `partition`, the key decides."""
+    """One record to write. Without `partition`, the key decides; no `value` takes the key away (compaction)."""
 
     topic: str
     key: bytes
-    value: bytes
+    value: bytes | None
     headers: Headers = field(default_factory=list)
     partition: int | None = None
 

@@ -36,7 +36,8 @@ class StageRunner:
     """Feeds a stage from its agent and commits what it makes."""
 
     def __init__(self, stage: Stage, transactor: Transactor) -> None:
-        self.stage = stage
+        self.name = stage.name
+        self._stage = stage
         self._transactor = transactor
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
@@ -67,9 +68,9 @@ class StageRunner:
     def _step(self, batches: Sequence[Batch]) -> None:
         for fence, group in groupby(batches, key=lambda batch: batch.fence):
             mine = list(group)
-            outputs = [output for batch in mine for output in self.stage.process(batch)]
+            outputs = [output for batch in mine for output in self._stage.process(batch)]
             if not self._transactor.commit(outputs, positions_of(mine), fence):
-                self.stage.forget(mine)
+                self._stage.forget(mine)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -31,7 +31,7 @@ class Transactor:
     """
 
     def __init__(self, servers: str, name: str) -> None:
-        self._servers = servers
+        self.servers = servers
         self._name = name
         self._producer: Producer | None = None
 
@@ -74,7 +74,7 @@ class Transactor:
         """Whether a transaction of unknown outcome did commit. Opening a producer of its name ends it first."""
         try:
             self._open()
-            there = committed_offsets(self._servers, fence.group, list(positions))
+            there = committed_offsets(self.servers, fence.group, list(positions))
         except KafkaException:
             self.close()
             return False
@@ -84,7 +84,7 @@ class Transactor:
         if self._producer is None:
             producer = Producer(
                 {
-                    "bootstrap.servers": self._servers,
+                    "bootstrap.servers": self.servers,
                     "transactional.id": self._name,
                     "transaction.timeout.ms": 10_000,
                     "linger.ms": 0,

@@ -19,7 +19,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from hub.stream.committed import committed_offsets
-from hub.stream.records import Batch, Fence
+from hub.stream.records import Batch, Fence, Positions
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped here
@@ -64,6 +64,8 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # F
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, one message per batch."""
 
+    _positions: Positions = {}  # noqa: RUF012 - replaced as a whole, never changed
+
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -96,7 +98,13 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         )
         offsets = {tp: found[tp.topic, tp.partition] for tp in places}
         await self._thread.seek_wait(offsets)
+        self._positions = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
         return offsets
+
+    def membership(self) -> tuple[Fence, Positions]:
+        """Who we are in the group now, and the positions that its partitions had when they were assigned."""
+        coordinator = self._thread._ensure_consumer()._coordinator
+        return Fence(self.app.conf.id, coordinator.generation, coordinator.member_id), self._positions
 
 
 def _servers(consumer: Consumer) -> str:

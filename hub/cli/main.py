@@ -1,0 +1,41 @@
+"""The `hub` command: one module per noun, each loading what it needs only when it runs."""
+
+from __future__ import annotations
+
+import typer
+
+from hub.cli import (
+    check,
+    connector,
+    demo,
+    doctor,
+    events,
+    failures,
+    listen,
+    processes,
+    status,
+    subscription,
+    trigger,
+    up,
+)
+
+app = typer.Typer(
+    name="hub",
+    help="An event-driven hub between councils and central systems, on Apache Kafka.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(up.up)
+app.command()(demo.demo)
+app.command()(check.check)
+app.command()(doctor.doctor)
+app.command()(status.status)
+app.add_typer(events.app, name="events")
+app.add_typer(failures.app, name="failures")
+app.add_typer(connector.app, name="connector")
+app.add_typer(subscription.app, name="subscription")
+app.command()(listen.listen)
+app.command()(trigger.trigger)
+app.command(hidden=True)(processes.gateway)
+app.command(hidden=True)(processes.worker)

@@ -1,0 +1,123 @@
+"""The two kinds of process that make a hub. `hub up` starts them; a cluster runs each by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
+
+Kafka = Annotated[str, typer.Option("--kafka", help="Kafka's address, host:port[,host:port].")]
+Leashed = Annotated[bool, typer.Option("--leashed", help="End when standard input closes.")]
+
+
+def gateway(
+    kafka: Kafka,
+    config: Config = CONFIG,
+    data_dir: DataDir = DATA_DIR,
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    leashed: Leashed = False,
+) -> None:
+    """Run one gateway: webhooks in, the API, the registry's read endpoints."""
+    from hub.cli.logs import set_up_logs  # noqa: PLC0415
+    from hub.cli.supervisor import die_with_parent, say_ready  # noqa: PLC0415
+
+    set_up_logs()
+    if leashed:
+        die_with_parent()
+
+    import uvicorn  # noqa: PLC0415
+
+    from hub.gateway.app import make_gateway  # noqa: PLC0415
+    from hub.gateway.state import Gateway  # noqa: PLC0415
+    from hub.journal.queries import Queries  # noqa: PLC0415
+    from hub.loading import load_hub  # noqa: PLC0415
+    from hub.stream.ingest import Ingest  # noqa: PLC0415
+    from hub.stream.subscriptions import Subscriptions  # noqa: PLC0415
+
+    loaded = load_hub(config)
+    settings = loaded.settings.config.gateway
+    ingest = Ingest(kafka, settings.max_in_flight)
+    subscriptions = Subscriptions()
+    subscriptions.follow(kafka)
+    state = Gateway(
+        loaded=loaded,
+        servers=kafka,
+        ingest=ingest,
+        subscriptions=subscriptions,
+        journal=Queries(data_dir / "journal.db"),
+        master_key=(data_dir / "master.key").read_bytes(),
+        operator_token=(data_dir / "operator.token").read_text().strip(),
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            make_gateway(state),
+            host=settings.host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=5,
+        )
+    )
+
+    async def serve() -> None:
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.02)
+        if server.started:
+            say_ready()
+        await serving
+
+    asyncio.run(serve())
+    subscriptions.close()
+    ingest.close()
+
+
+def worker(
+    kafka: Kafka,
+    config: Config = CONFIG,
+    data_dir: DataDir = DATA_DIR,
+    name: Annotated[str, typer.Option(help="Unique among the workers of this hub.")] = "worker-1",
+    leashed: Leashed = False,
+) -> None:
+    """Run one worker: all stages, sharing the partitions with the other workers."""
+    from hub.cli.logs import set_up_logs  # noqa: PLC0415
+    from hub.cli.supervisor import die_with_parent, say_ready  # noqa: PLC0415
+
+    set_up_logs()
+    if leashed:
+        die_with_parent()
+
+    from hub.loading import load_hub  # noqa: PLC0415
+    from hub.stream.worker import Worker  # noqa: PLC0415
+
+    key = (data_dir / "master.key").read_bytes()
+
+    async def work() -> None:
+        one = Worker(load_hub(config), kafka, data_dir, name, key)
+        running = asyncio.create_task(one.run(say_ready))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+        await running
+
+    try:
+        asyncio.run(work())
+    except asyncio.CancelledError:
+        return
+    except BaseException:
+        import structlog  # noqa: PLC0415
+
+        structlog.get_logger().exception("worker-died", worker=name)
+        os._exit(1)  # loudly, and at once: threads of a broken worker must not keep it half alive
+
+
+def ready_arguments(kind: str, kafka: str, config: Path, data_dir: Path, **more: Any) -> list[str]:
+    """The command line of a child."""
+    shared = [kind, "--kafka", kafka, "--config", str(config), "--data-dir", str(data_dir), "--leashed"]
+    return shared + [part for name, value in more.items() for part in (f"--{name}", str(value))]

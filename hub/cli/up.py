@@ -1,0 +1,161 @@
+"""`hub up`: broker, gateway and worker, in one command."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hub.cli.client import OPERATOR_TOKEN, RUNNING
+from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
+
+Port = Annotated[int, typer.Option(help="The gateway's port; 0 for any free one.")]
+KafkaChoice = Annotated[
+    str,
+    typer.Option(
+        "--kafka",
+        envvar="HUB_KAFKA",
+        help="embedded (real Kafka, started and stopped with the hub), testcontainers, or host:port.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A hub that takes events."""
+
+    gateway: str
+    kafka: str
+    data_dir: Path
+    watch: Callable[[], None]
+    stop: Callable[[], None]
+
+
+def up(
+    config: Config = CONFIG,
+    data_dir: DataDir = DATA_DIR,
+    port: Port = 8080,
+    kafka: KafkaChoice = "embedded",
+    workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
+) -> None:
+    """Start the hub and keep it running until Ctrl-C. Data stays in --data-dir."""
+    with running_hub(config, data_dir, port=port, kafka=kafka, workers=workers, say=typer.echo) as hub:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: hub.stop())
+        typer.echo(ready_text(hub))
+        hub.watch()
+        typer.echo("stopping")
+
+
+def ready_text(hub: Running) -> str:
+    """What one sees when the hub takes events."""
+    return "\n".join(
+        [
+            "ready",
+            f"  webhooks   {hub.gateway}/webhooks/<instance>",
+            f"  API        {hub.gateway}/docs",
+            f"  metrics    {hub.gateway}/metrics",
+            f"Next: hub --help, or in another terminal: hub demo --data-dir {hub.data_dir}",
+        ]
+    )
+
+
+@contextmanager
+def running_hub(  # noqa: PLR0913 - the options of `hub up`
+    config: Path,
+    data_dir: Path,
+    *,
+    port: int = 0,
+    kafka: str = "embedded",
+    workers: int = 1,
+    say: Callable[[str], Any] = lambda _: None,
+) -> Iterator[Running]:
+    """A hub for as long as the block lasts. Ends the command, with what to do, if it cannot start whole."""
+    from hub.cli.processes import ready_arguments  # noqa: PLC0415
+    from hub.cli.supervisor import Child, Supervisor  # noqa: PLC0415
+    from hub.events.problem import Misconfigured  # noqa: PLC0415
+    from hub.loading import load_hub  # noqa: PLC0415
+    from hub.stream import topics  # noqa: PLC0415
+    from hub.stream.broker import BrokerError, open_broker  # noqa: PLC0415
+
+    data_dir.mkdir(parents=True, exist_ok=True)
+    logs = data_dir / "logs"
+    logs.mkdir(exist_ok=True)
+    try:
+        loaded = load_hub(config)
+        _make_keys(data_dir)
+        port = port or _free_port()
+        with _closing(open_broker(kafka, data_dir, progress=say)) as broker:
+            declared = topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains)
+            topics.ensure(broker.address, declared)
+            here = {"config": config, "data_dir": data_dir}
+            children = [
+                Child("gateway", ready_arguments("gateway", broker.address, port=port, **here), logs / "gateway.log")
+            ]
+            for number in range(1, workers + 1):
+                name = f"worker-{number}"
+                arguments = ready_arguments("worker", broker.address, name=name, **here)
+                children.append(Child(name, arguments, logs / f"{name}.log"))
+            supervisor = Supervisor(children)
+
+            def still_well() -> None:
+                if not broker.alive():
+                    raise BrokerError("Kafka ended by itself", f"See {broker.log_path}")
+
+            try:
+                supervisor.start(60, still_well)
+                address = f"http://{loaded.settings.config.gateway.host}:{port}"
+                _announce(data_dir, address, broker.address)
+                yield Running(
+                    address, broker.address, data_dir, lambda: supervisor.watch(still_well), supervisor.stop
+                )
+            finally:
+                (data_dir / RUNNING).unlink(missing_ok=True)
+                supervisor.close()
+    except Misconfigured as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        raise typer.Exit(2) from None
+    except (BrokerError, ChildProcessError, TimeoutError) as error:
+        typer.echo(f"hub: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@contextmanager
+def _closing(broker: Any) -> Iterator[Any]:
+    try:
+        yield broker
+    finally:
+        broker.stop()
+
+
+def _make_keys(data_dir: Path) -> None:
+    """The key that subscription secrets derive from, and the operator's token: made once, for the owner's eyes."""
+    for name, value in (("master.key", secrets.token_bytes(32)), (OPERATOR_TOKEN, secrets.token_hex(24).encode())):
+        path = data_dir / name
+        if not path.exists():
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
+                file.write(value)
+
+
+def _announce(data_dir: Path, gateway: str, kafka: str) -> None:
+    text = json.dumps({"gateway": gateway, "kafka": kafka, "pid": os.getpid()})
+    part = data_dir / (RUNNING + ".part")
+    part.write_text(text)
+    part.replace(data_dir / RUNNING)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

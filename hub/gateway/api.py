@@ -1,0 +1,199 @@
+"""The operators' and subscribers' API under `/v1`: subscriptions, events, failures, connectors, status."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from time import time
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from pydantic import BaseModel, ConfigDict, Field
+
+from hub.delivery.subscription import AddressError, Subscription, check_types, check_url, secrets_of
+from hub.gateway.state import Gateway
+from hub.journal.queries import NotFound
+from hub.stream import topics
+from hub.stream.ingest import KafkaAway
+from hub.stream.records import Output
+
+router = APIRouter(prefix="/v1")
+_bearer = HTTPBearer(auto_error=False, description="The operator's token, from <data-dir>/operator.token")
+
+
+def gateway(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Gateway:
+    """The gateway's parts, for a caller who has the operator's token."""
+    state: Gateway = request.app.state.gateway
+    if given is None or not secrets.compare_digest(given.credentials.encode(), state.operator_token.encode()):
+        raise HTTPException(401, "Send the operator's token as a bearer token.")
+    return state
+
+
+Operator = Annotated[Gateway, Depends(gateway)]
+
+
+class NewSubscription(BaseModel):
+    """What a subscription needs."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    party: str = Field(description="Whose inbox: a party of this hub")
+    url: str = Field(description="Where events are posted", max_length=2000)
+    types: list[str] = Field(default=["*"], description="Event types, `*` for all", min_length=1, max_length=50)
+    mode: Literal["structured", "binary"] = "structured"
+
+
+async def _write(state: Gateway, topic: str, key: str, value: bytes | None) -> None:
+    try:
+        await state.ingest.put(Output(topic, key.encode(), value, [], partition=0))
+    except KafkaAway as away:
+        raise HTTPException(503, str(away), {"retry-after": "5"}) from None
+
+
+def _shown(subscription: Subscription) -> dict[str, Any]:
+    shown: dict[str, Any] = msgspec.to_builtins(subscription)
+    return shown
+
+
+@router.post("/subscriptions", status_code=201)
+async def add_subscription(asked: NewSubscription, state: Operator) -> dict[str, Any]:
+    """Make a subscription; the answer shows its signing secret, this once."""
+    if asked.party not in state.config.parties:
+        raise HTTPException(422, "party: not a party of this hub")
+    try:
+        check_types(tuple(asked.types))
+        check_url(asked.url, allow_local=state.config.delivery.allow_local)
+    except (AddressError, ValueError) as error:
+        raise HTTPException(422, str(error)) from None
+    subscription = Subscription(
+        id=secrets.token_hex(8),
+        party=asked.party,
+        url=asked.url,
+        types=tuple(asked.types),
+        mode=asked.mode,
+        created=time(),
+        timeout_s=state.config.delivery.timeout_s,
+    )
+    await _write(state, topics.SUBSCRIPTIONS, subscription.id, subscription.to_bytes())
+    await state.known(subscription.id, lambda found: found is not None)
+    (secret,) = secrets_of(subscription, state.master_key, time())
+    return {**_shown(subscription), "secret": secret.reveal()}
+
+
+@router.get("/subscriptions")
+async def list_subscriptions(state: Operator) -> dict[str, Any]:
+    """All subscriptions, oldest first; secrets are never shown again."""
+    return {"subscriptions": [_shown(one) for one in state.subscriptions.all()]}
+
+
+def _existing(state: Gateway, subscription_id: str) -> Subscription:
+    found = state.subscriptions.get(subscription_id)
+    if found is None:
+        raise HTTPException(404, "No such subscription.")
+    return found
+
+
+@router.post("/subscriptions/{subscription_id}/rotate")
+async def rotate_secret(subscription_id: str, state: Operator) -> dict[str, Any]:
+    """A new signing secret; the old one is valid beside it for a day."""
+    rotated = _existing(state, subscription_id).rotated(time())
+    await _write(state, topics.SUBSCRIPTIONS, rotated.id, rotated.to_bytes())
+    return {**_shown(rotated), "secret": secrets_of(rotated, state.master_key, time())[0].reveal()}
+
+
+@router.delete("/subscriptions/{subscription_id}", status_code=204)
+async def remove_subscription(subscription_id: str, state: Operator) -> None:
+    """End a subscription; what waits for it is not delivered any more."""
+    _existing(state, subscription_id)
+    await _write(state, topics.SUBSCRIPTIONS, subscription_id, None)
+    await state.known(subscription_id, lambda found: found is None)
+
+
+@router.get("/events")
+async def search_events(
+    state: Operator,
+    type: str = "*",
+    party: str = "",
+    subject: str = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    cursor: str = "",
+) -> dict[str, Any]:
+    """Events by type pattern, party and subject, newest first."""
+    page = await asyncio.to_thread(
+        state.journal.search, type=type, party=party, subject=subject, limit=limit, cursor=cursor
+    )
+    return msgspec.to_builtins(page)  # type: ignore[no-any-return]
+
+
+@router.get("/events/tail")
+async def tail_events(state: Operator, after: int = -1, limit: int = 500) -> dict[str, Any]:
+    """What happened after step `after`; -1 starts now."""
+    return msgspec.to_builtins(await asyncio.to_thread(state.journal.tail, after, limit))  # type: ignore[no-any-return]
+
+
+@router.get("/events/{event_id}")
+async def show_event(event_id: str, state: Operator) -> dict[str, Any]:
+    """One event with its steps and deliveries."""
+    return await _found(state.journal.show, event_id)
+
+
+@router.get("/cases/{any_id}")
+async def trace_case(any_id: str, state: Operator) -> dict[str, Any]:
+    """A whole case as a tree, found by the id of an event, a raw record, a correlation, or by subject."""
+    return await _found(state.journal.trace, any_id)
+
+
+@router.get("/failures")
+async def list_failures(state: Operator, status: str = "open") -> dict[str, Any]:
+    """Dead letters, grouped by fingerprint."""
+    return {"failures": msgspec.to_builtins(await asyncio.to_thread(state.journal.failures, status))}
+
+
+@router.get("/failures/{failure_id}")
+async def show_failure(failure_id: str, state: Operator) -> dict[str, Any]:
+    """One dead letter."""
+    return await _found(state.journal.failure, failure_id)
+
+
+class Redrive(BaseModel):
+    """Which dead letters to send again: by id, by fingerprint, or all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ids: list[str] = Field(default=[], max_length=10_000)
+    fingerprint: str = ""
+    all: bool = False
+    dry_run: bool = True
+
+
+@router.post("/failures/redrive")
+async def redrive(asked: Redrive, state: Operator) -> dict[str, Any]:
+    """Send dead letters again to where they failed; a dry run unless told otherwise."""
+    if not (asked.ids or asked.fingerprint or asked.all):
+        raise HTTPException(422, "Name ids, a fingerprint, or all.")
+    chosen = await asyncio.to_thread(state.journal.open_failures, asked.ids, asked.fingerprint)
+    sent = [] if asked.dry_run else await state.redrive(chosen)
+    return {"chosen": len(chosen), "redriven": len(sent), "dry_run": asked.dry_run, "ids": [f.id for f in chosen]}
+
+
+@router.get("/connectors")
+async def list_connectors(state: Operator) -> dict[str, Any]:
+    """The configured instances and what each does."""
+    return {"connectors": state.connectors()}
+
+
+@router.get("/status")
+async def status(state: Operator) -> dict[str, Any]:
+    """The hub at a glance: what passed, what failed, what waits."""
+    return await state.status()
+
+
+async def _found(query: Any, wanted: str) -> dict[str, Any]:
+    try:
+        return msgspec.to_builtins(await asyncio.to_thread(query, wanted))  # type: ignore[no-any-return]
+    except NotFound:
+        raise HTTPException(404, "Nothing of that id is known.") from None

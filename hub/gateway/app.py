@@ -1,0 +1,61 @@
+"""The gateway: an ASGI app for webhooks, the API, the registry's read endpoints, and health."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from hub.gateway.api import router
+from hub.gateway.metrics import JournalMetrics
+from hub.gateway.problems import problem
+from hub.gateway.state import Gateway
+from hub.gateway.webhooks import Webhooks
+from hub.registry.asgi import routes as registry_routes
+
+
+def make_gateway(state: Gateway) -> FastAPI:
+    """The app over its parts."""
+    app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
+    app.state.gateway = state
+    webhooks = Webhooks(state.loaded.fleet, state.ingest, state.config.gateway.max_body_bytes)
+    metrics = JournalMetrics(state.journal)
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def readyz(_: Request) -> Response:
+        if await asyncio.to_thread(state.ingest.answers):
+            return PlainTextResponse("ready")
+        return problem(503, "Not ready", "Kafka does not answer.", {"retry-after": "5"})
+
+    async def show_metrics(_: Request) -> Response:
+        body = await asyncio.to_thread(lambda: generate_latest() + generate_latest(metrics))
+        return Response(body, media_type=CONTENT_TYPE_LATEST)
+
+    app.router.routes += [
+        Route("/webhooks/{instance}", webhooks.receive, methods=["POST"]),
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        Route("/metrics", show_metrics),
+        *registry_routes(state.loaded.registry),
+    ]
+    app.include_router(router)
+    app.add_exception_handler(HTTPException, _http_problem)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    return app
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, "Refused", str(error.detail), error.headers)
+
+
+async def _invalid_request(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    told = "; ".join(f"{'.'.join(map(str, fault['loc'][1:]))}: {fault['msg']}" for fault in error.errors()[:3])
+    return problem(422, "Not understood", told)

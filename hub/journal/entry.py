@@ -1,0 +1,35 @@
+"""One thing that happened to one event, as it travels on the topic `hub.journal`: metadata, never payload."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """`at` is in epoch seconds.
+
+    `stage` is accept, translate, route, deliver, sink or redrive; `outcome` accepted, refused, translated,
+    duplicate, routed, unrouted, delivered, attempt-failed, ended, dead-lettered or redriven.
+    """
+
+    at: float
+    stage: str
+    outcome: str
+    event_id: str
+    type: str = ""
+    subject: str = ""
+    party: str = ""
+    source: str = ""
+    correlation_id: str = ""
+    causation_id: str = ""
+    route: str = ""
+    subscription: str = ""
+    attempt: int = 0
+    status: int = 0
+    reason: str = ""
+    fingerprint: str = ""
+    topic: str = ""
+    partition: int = -1
+    offset: int = -1
+    dead_letter: str = ""
+    trace: str = ""

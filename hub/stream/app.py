@@ -1,0 +1,63 @@
+"""The Faust app: one consumer group, one agent per stage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import faust
+from faust.transport.drivers import TRANSPORTS
+
+from hub.stream.records import Batch
+
+
+
+class Agent(Protocol):
+    """What feeds from topics: a name, and a coroutine over the stream of batches."""
+
+    @property
+    def name(self) -> str:
+        """Of the agent."""
+
+    async def agent(self, stream: AsyncIterable[Batch]) -> None:
+        """Take the batches."""
+
+GROUP = "hub"
+
+TRANSPORTS.aliases.setdefault("hub", "hub.stream.transport:Transport")  # where not installed as a package
+
+
+def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]) -> Any:
+    """An app whose agents feed `agents`' stages from their topics.
+
+    Of Faust's own guarantees none is used: see `hub.stream.transport`. No web server, no tables, no topics
+    made by declaration (docs/decisions/0001).
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    app = faust.App(
+        GROUP,
+        broker=f"hub://{servers.replace(',', ';hub://')}",
+        value_serializer="raw",
+        key_serializer="raw",
+        store="memory://",
+        datadir=str(work_dir),
+        web_enabled=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=4,
+        consumer_auto_offset_reset="earliest",
+        broker_max_poll_records=5_000,
+        consumer_max_fetch_size=4 << 20,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=30.0,
+        broker_rebalance_timeout=20.0,
+        broker_max_poll_interval=300.0,
+        consumer_metadata_max_age_ms=60_000,
+    )
+    for runner, names in agents.items():
+        channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)
+        app.agent(channel, name=f"hub.{runner.name}")(runner.agent)
+    return app

@@ -1,0 +1,60 @@
+"""The subscriptions as they stand in their topic, by party and by id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from hub.delivery.subscription import Subscription
+from hub.stream import topics
+from hub.stream.table import Table
+
+log = structlog.get_logger()
+
+
+class Subscriptions:
+    """A read model that follows `hub.subscriptions`. `on_end` hears of every subscription that is over."""
+
+    def __init__(self, on_end: Callable[[str], None] | None = None) -> None:
+        self._by_id: dict[str, Subscription] = {}
+        self._by_party: dict[str, tuple[Subscription, ...]] = {}
+        self._on_end = on_end
+        self._table: Table | None = None
+
+    def follow(self, servers: str) -> None:
+        """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
+        self._table = Table(servers, topics.SUBSCRIPTIONS, self.change)
+        self._table.wait()
+
+    def change(self, key: str, value: bytes | None) -> None:
+        """Take in one record of the topic."""
+        try:
+            subscription = None if value is None else Subscription.from_bytes(value)
+        except ValueError as error:
+            log.error("subscription-unreadable", subscription=key, reason=str(error))
+            return
+        before = self._by_id.pop(key, None)
+        if subscription is not None:
+            self._by_id[key] = subscription
+        for party in {one.party for one in (before, subscription) if one is not None}:
+            self._by_party[party] = tuple(one for one in self._by_id.values() if one.party == party)
+        if self._on_end and before and (subscription is None or subscription.status == "ended"):
+            self._on_end(key)
+
+    def of(self, party: str) -> Iterable[Subscription]:
+        """The subscriptions of a party."""
+        return self._by_party.get(party, ())
+
+    def get(self, subscription_id: str) -> Subscription | None:
+        """One by id."""
+        return self._by_id.get(subscription_id)
+
+    def all(self) -> list[Subscription]:
+        """All, oldest first."""
+        return sorted(self._by_id.values(), key=lambda one: (one.created, one.id))
+
+    def close(self) -> None:
+        """Stop following."""
+        if self._table is not None:
+            self._table.close()

@@ -1,0 +1,130 @@
+"""The worker process: one Faust app with all stages. Any number of workers share the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from hub.delivery.clock import LoopClock
+from hub.delivery.delivery import Delivery
+from hub.delivery.lanes import Lanes
+from hub.delivery.schedule import Outcome, Schedule
+from hub.delivery.sender import Sender
+from hub.loading import Loaded
+from hub.stream import topics
+from hub.stream.app import make_app
+from hub.stream.delivering import Delivering
+from hub.stream.journalling import Journalling
+from hub.stream.polling import Polling
+from hub.stream.records import Fence, Positions
+from hub.stream.routing import Routing
+from hub.stream.seen import Seen
+from hub.stream.stage import StageRunner
+from hub.stream.subscriptions import Subscriptions
+from hub.stream.transactions import Transactor
+from hub.stream.translate import Translate
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """All stages over one Kafka. `name` must differ from every other living worker's."""
+
+    def __init__(self, loaded: Loaded, servers: str, data_dir: Path, name: str, master_key: bytes) -> None:
+        self._loaded = loaded
+        self._servers = servers
+        self._data_dir = data_dir
+        self._name = name
+        self._master_key = master_key
+        self._ready = asyncio.Event()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
+        config = self._loaded.settings.config
+        sender = Sender(self._master_key, allow_local=config.delivery.allow_local)
+        subscriptions = Subscriptions(on_end=lambda id: loop.call_soon_threadsafe(lanes.drop_subscription, id))
+        loop = asyncio.get_running_loop()
+
+        async def send(delivery: Delivery) -> Outcome:
+            subscription = subscriptions.get(delivery.subscription_id)
+            if subscription is None or delivery.payload is None:
+                return Outcome(reason="the subscription is gone", final=True)
+            return await sender.send(subscription, delivery.payload, self._loaded.registry)
+
+        lanes = Lanes(send, Schedule(speed=config.delivery.speed), LoopClock())
+        await loop.run_in_executor(None, subscriptions.follow, self._servers)
+        stages = self._stages()
+        delivering = Delivering(
+            lanes, subscriptions, self._loaded.registry, self._transactor("deliver"), lambda: _fence(app)
+        )
+        polling = Polling(
+            self._loaded.fleet, config.kafka.partitions, self._transactor("poll"), lambda: _fence(app)
+        )
+        agents: dict[Any, list[str]] = dict(stages)
+        agents[delivering] = [topics.inbox(party) for party in config.parties]
+        agents[polling] = [topics.CONNECTORS]
+        app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
+        self._follow_assignment(app, delivering, polling, on_ready)
+        tasks = [asyncio.create_task(part.run()) for part in (*stages, delivering)]
+        try:
+            await app.start()
+            crashed = asyncio.ensure_future(app.wait_until_stopped())
+            done, _ = await asyncio.wait({*tasks, crashed}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            raise RuntimeError("the Faust app stopped by itself")
+        finally:
+            await self._stop(app, tasks, polling)
+            subscriptions.close()
+            await sender.close()
+            await self._loaded.fleet.close()
+
+    def _stages(self) -> dict[StageRunner, list[str]]:
+        loaded = self._loaded
+        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers))
+        routing = Routing(loaded.engine, loaded.registry)
+        journalling = Journalling(self._data_dir / "journal.db")
+        return {
+            StageRunner(translate, self._transactor("translate")): [
+                topics.raw(name) for name in loaded.fleet.connectors
+            ],
+            StageRunner(routing, self._transactor("route")): [topics.events(name) for name in loaded.domains],
+            StageRunner(journalling, self._transactor("journal")): [topics.JOURNAL, topics.DEAD_LETTERS],
+        }
+
+    def _transactor(self, stage: str) -> Transactor:
+        return Transactor(self._servers, f"hub-{self._name}-{stage}")
+
+    def _follow_assignment(
+        self, app: Any, delivering: Delivering, polling: Polling, on_ready: Callable[[], None]
+    ) -> None:
+        async def assigned(_app: Any, places: Any, **_: Any) -> None:
+            await delivering.assigned({tp.partition for tp in places if tp.topic.startswith("inbox.")})
+            await polling.assigned({tp.partition for tp in places if tp.topic == topics.CONNECTORS})
+            log.info("partitions-assigned", worker=self._name, count=len(places))
+            on_ready()
+
+        async def revoked(_app: Any, _places: Any, **_: Any) -> None:
+            await polling.revoked()
+            await delivering.revoked()
+
+        app.on_partitions_assigned.connect(assigned, weak=False)
+        app.on_partitions_revoked.connect(revoked, weak=False)
+
+    async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
+        await polling.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(app.stop(), timeout=5)
+
+
+def _fence(app: Any) -> tuple[Fence, Positions]:
+    """Who we are in the group now, and where its positions stood when our partitions were assigned."""
+    return app.consumer.membership()
