@@ -94,7 +94,7 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
         loaded = load_hub(config)
         _make_keys(data_dir)
         port = port or _free_port()
-        with _closing(open_broker(kafka, data_dir, progress=say)) as broker:
+        with _closing(open_broker(kafka, data_dir, say=say)) as broker:
             declared = topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains)
             topics.ensure(broker.address, declared)
             here = {"config": config, "data_dir": data_dir}

@@ -1,0 +1,11 @@
+"""What can go wrong with a broker."""
+
+from __future__ import annotations
+
+
+class BrokerError(Exception):
+    """No broker is to be had; `remedy` says what to do."""
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(f"{message}. {remedy}")
+        self.remedy = remedy
