@@ -95,9 +95,7 @@ def _fleet(settings: Settings, kinds: dict[str, ConnectorKind], problems: list[P
         except ValueError as error:
             field = str(error).partition(":")[0]
             remedy = "Set it, or point to another"
-            problems.append(
-                settings.problem(f"instance {name}: {error}", remedy, *place, "config", field)
-            )
+            problems.append(settings.problem(f"instance {name}: {error}", remedy, *place, "config", field))
     return Fleet(members)
 
 

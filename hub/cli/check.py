@@ -10,9 +10,9 @@ from hub.cli.options import CONFIG, Config, Json
 
 def check(config: Config = CONFIG, as_json: Json = False) -> None:
     """Check hub.yaml, connectors, schemas, generated models and routes. Exit 2 when something is wrong."""
-    from hub.events.problem import Misconfigured, Problem  # noqa: PLC0415
-    from hub.loading import load_hub  # noqa: PLC0415
-    from hub.registry.generate import check as check_generated  # noqa: PLC0415
+    from hub.events.problem import Misconfigured, Problem
+    from hub.loading import load_hub
+    from hub.registry.generate import check as check_generated
 
     problems: list[Problem] = []
     summary = ""
@@ -27,7 +27,14 @@ def check(config: Config = CONFIG, as_json: Json = False) -> None:
             f" {len(loaded.registry.types())} contracts, {len({c.route.name for c in loaded.routes})} routes: all well"
         )
     if as_json:
-        show({"problems": [{"file": p.file, "line": p.line, "message": p.message, "remedy": p.remedy} for p in problems]})
+        show(
+            {
+                "problems": [
+                    {"file": p.file, "line": p.line, "message": p.message, "remedy": p.remedy}
+                    for p in problems
+                ]
+            }
+        )
     else:
         for problem in problems:
             typer.echo(str(problem), err=True)

@@ -16,7 +16,7 @@ class Client:
     """Calls the gateway's API; a failure is told in one line and ends the command with status 1."""
 
     def __init__(self, data_dir: Path) -> None:
-        import httpx2  # noqa: PLC0415 - `hub --help` must not wait for it
+        import httpx2
 
         try:
             running = json.loads((data_dir / RUNNING).read_text())

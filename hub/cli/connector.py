@@ -17,8 +17,8 @@ app = typer.Typer(help="Connectors: adapters to the systems of a party.", no_arg
 @app.command("list")
 def list_(config: Config = CONFIG, as_json: Json = False) -> None:
     """Every connector, its sources and sinks, and the instances configured for it."""
-    from hub.config import load  # noqa: PLC0415
-    from hub.sdk.catalogue import discover  # noqa: PLC0415
+    from hub.config import load
+    from hub.sdk.catalogue import discover
 
     settings = load(config)
     found = [
@@ -34,11 +34,14 @@ def list_(config: Config = CONFIG, as_json: Json = False) -> None:
     if as_json:
         show({"connectors": found})
         return
-    from hub.cli.tables import table  # noqa: PLC0415
+    from hub.cli.tables import table
 
     table(
         ["connector", "sources and sinks", "instances", "about"],
-        [[f["connector"], ", ".join(f["classes"]), ", ".join(f["instances"]) or "none", f["about"]] for f in found],
+        [
+            [f["connector"], ", ".join(f["classes"]), ", ".join(f["instances"]) or "none", f["about"]]
+            for f in found
+        ],
     )
 
 

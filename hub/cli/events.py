@@ -29,7 +29,7 @@ def search(  # noqa: PLR0913 - each is an option of the command
     if as_json:
         show(page)
         return
-    from hub.cli.drawing import events_table  # noqa: PLC0415
+    from hub.cli.drawing import events_table
 
     events_table(page["items"])
 
@@ -47,9 +47,9 @@ def trace(any_id: AnyId, data_dir: DataDir = DATA_DIR, as_json: Json = False) ->
     if as_json:
         show(tree)
         return
-    from hub.cli.drawing import trace_tree  # noqa: PLC0415
+    from hub.cli.drawing import trace_tree
 
-    trace_tree(tree)
+    trace_tree(tree["roots"])
 
 
 @app.command()

@@ -23,7 +23,7 @@ def list_(
     if as_json:
         show(found)
         return
-    from hub.cli.drawing import failures_table  # noqa: PLC0415
+    from hub.cli.drawing import failures_table
 
     failures_table(found["failures"])
 

@@ -24,21 +24,21 @@ def gateway(
     leashed: Leashed = False,
 ) -> None:
     """Run one gateway: webhooks in, the API, the registry's read endpoints."""
-    from hub.cli.logs import set_up_logs  # noqa: PLC0415
-    from hub.cli.supervisor import die_with_parent, say_ready  # noqa: PLC0415
+    from hub.cli.logs import set_up_logs
+    from hub.cli.supervisor import die_with_parent, say_ready
 
     set_up_logs()
     if leashed:
         die_with_parent()
 
-    import uvicorn  # noqa: PLC0415
+    import uvicorn
 
-    from hub.gateway.app import make_gateway  # noqa: PLC0415
-    from hub.gateway.state import Gateway  # noqa: PLC0415
-    from hub.journal.queries import Queries  # noqa: PLC0415
-    from hub.loading import load_hub  # noqa: PLC0415
-    from hub.stream.ingest import Ingest  # noqa: PLC0415
-    from hub.stream.subscriptions import Subscriptions  # noqa: PLC0415
+    from hub.gateway.app import make_gateway
+    from hub.gateway.state import Gateway
+    from hub.journal.queries import Queries
+    from hub.loading import load_hub
+    from hub.stream.ingest import Ingest
+    from hub.stream.subscriptions import Subscriptions
 
     loaded = load_hub(config)
     settings = loaded.settings.config.gateway
@@ -87,15 +87,15 @@ def worker(
     leashed: Leashed = False,
 ) -> None:
     """Run one worker: all stages, sharing the partitions with the other workers."""
-    from hub.cli.logs import set_up_logs  # noqa: PLC0415
-    from hub.cli.supervisor import die_with_parent, say_ready  # noqa: PLC0415
+    from hub.cli.logs import set_up_logs
+    from hub.cli.supervisor import die_with_parent, say_ready
 
     set_up_logs()
     if leashed:
         die_with_parent()
 
-    from hub.loading import load_hub  # noqa: PLC0415
-    from hub.stream.worker import Worker  # noqa: PLC0415
+    from hub.loading import load_hub
+    from hub.stream.worker import Worker
 
     key = (data_dir / "master.key").read_bytes()
 
@@ -111,7 +111,7 @@ def worker(
     except asyncio.CancelledError:
         return
     except BaseException:
-        import structlog  # noqa: PLC0415
+        import structlog
 
         structlog.get_logger().exception("worker-died", worker=name)
         os._exit(1)  # loudly, and at once: threads of a broken worker must not keep it half alive

@@ -16,7 +16,9 @@ app = typer.Typer(help="Subscriptions: a party's standing order for its inbox.",
 def add(
     party: Annotated[str, typer.Argument(help="Whose inbox, as in hub.yaml (a council's GSS code).")],
     url: Annotated[str, typer.Argument(help="Where events are posted.")],
-    types: Annotated[list[str] | None, typer.Option("--type", help="Event type or pattern; may repeat.")] = None,
+    types: Annotated[
+        list[str] | None, typer.Option("--type", help="Event type or pattern; may repeat.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="structured or binary CloudEvents.")] = "structured",
     data_dir: DataDir = DATA_DIR,
     as_json: Json = False,
@@ -38,11 +40,14 @@ def list_(data_dir: DataDir = DATA_DIR, as_json: Json = False) -> None:
     if as_json:
         show(found)
         return
-    from hub.cli.tables import table  # noqa: PLC0415
+    from hub.cli.tables import table
 
     table(
         ["id", "party", "types", "mode", "status", "url"],
-        [[s["id"], s["party"], ", ".join(s["types"]), s["mode"], _status(s), s["url"]] for s in found["subscriptions"]],
+        [
+            [s["id"], s["party"], ", ".join(s["types"]), s["mode"], _status(s), s["url"]]
+            for s in found["subscriptions"]
+        ],
         empty="no subscriptions yet: hub subscription add PARTY URL",
     )
 

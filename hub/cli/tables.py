@@ -8,8 +8,8 @@ from typing import Any
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str = "nothing") -> None:
     """Print rows under their headings, or what to do when there are none."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
 
     console = Console(soft_wrap=False)
     if not rows:

@@ -80,12 +80,12 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
     say: Callable[[str], Any] = lambda _: None,
 ) -> Iterator[Running]:
     """A hub for as long as the block lasts. Ends the command, with what to do, if it cannot start whole."""
-    from hub.cli.processes import ready_arguments  # noqa: PLC0415
-    from hub.cli.supervisor import Child, Supervisor  # noqa: PLC0415
-    from hub.events.problem import Misconfigured  # noqa: PLC0415
-    from hub.loading import load_hub  # noqa: PLC0415
-    from hub.stream import topics  # noqa: PLC0415
-    from hub.stream.broker import BrokerError, open_broker  # noqa: PLC0415
+    from hub.cli.processes import ready_arguments
+    from hub.cli.supervisor import Child, Supervisor
+    from hub.events.problem import Misconfigured
+    from hub.loading import load_hub
+    from hub.stream import topics
+    from hub.stream.broker import BrokerError, open_broker
 
     data_dir.mkdir(parents=True, exist_ok=True)
     logs = data_dir / "logs"
@@ -99,7 +99,11 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
             topics.ensure(broker.address, declared)
             here = {"config": config, "data_dir": data_dir}
             children = [
-                Child("gateway", ready_arguments("gateway", broker.address, port=port, **here), logs / "gateway.log")
+                Child(
+                    "gateway",
+                    ready_arguments("gateway", broker.address, port=port, **here),
+                    logs / "gateway.log",
+                )
             ]
             for number in range(1, workers + 1):
                 name = f"worker-{number}"
@@ -140,7 +144,10 @@ def _closing(broker: Any) -> Iterator[Any]:
 
 def _make_keys(data_dir: Path) -> None:
     """The key that subscription secrets derive from, and the operator's token: made once, for the owner's eyes."""
-    for name, value in (("master.key", secrets.token_bytes(32)), (OPERATOR_TOKEN, secrets.token_hex(24).encode())):
+    for name, value in (
+        ("master.key", secrets.token_bytes(32)),
+        (OPERATOR_TOKEN, secrets.token_hex(24).encode()),
+    ):
         path = data_dir / name
         if not path.exists():
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123

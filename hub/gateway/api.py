@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 from time import time
 from typing import Annotated, Any, Literal
 
@@ -43,7 +44,9 @@ class NewSubscription(BaseModel):
 
     party: str = Field(description="Whose inbox: a party of this hub")
     url: str = Field(description="Where events are posted", max_length=2000)
-    types: list[str] = Field(default=["*"], description="Event types, `*` for all", min_length=1, max_length=50)
+    types: list[str] = Field(
+        default=["*"], description="Event types, `*` for all", min_length=1, max_length=50
+    )
     mode: Literal["structured", "binary"] = "structured"
 
 
@@ -144,7 +147,7 @@ async def show_event(event_id: str, state: Operator) -> dict[str, Any]:
 @router.get("/cases/{any_id}")
 async def trace_case(any_id: str, state: Operator) -> dict[str, Any]:
     """A whole case as a tree, found by the id of an event, a raw record, a correlation, or by subject."""
-    return await _found(state.journal.trace, any_id)
+    return {"roots": await _found(state.journal.trace, any_id)}
 
 
 @router.get("/failures")
@@ -177,7 +180,12 @@ async def redrive(asked: Redrive, state: Operator) -> dict[str, Any]:
         raise HTTPException(422, "Name ids, a fingerprint, or all.")
     chosen = await asyncio.to_thread(state.journal.open_failures, asked.ids, asked.fingerprint)
     sent = [] if asked.dry_run else await state.redrive(chosen)
-    return {"chosen": len(chosen), "redriven": len(sent), "dry_run": asked.dry_run, "ids": [f.id for f in chosen]}
+    return {
+        "chosen": len(chosen),
+        "redriven": len(sent),
+        "dry_run": asked.dry_run,
+        "ids": [f.id for f in chosen],
+    }
 
 
 @router.get("/connectors")
@@ -192,8 +200,8 @@ async def status(state: Operator) -> dict[str, Any]:
     return await state.status()
 
 
-async def _found(query: Any, wanted: str) -> dict[str, Any]:
+async def _found(query: Callable[[str], Any], wanted: str) -> Any:
     try:
-        return msgspec.to_builtins(await asyncio.to_thread(query, wanted))  # type: ignore[no-any-return]
+        return msgspec.to_builtins(await asyncio.to_thread(query, wanted))
     except NotFound:
         raise HTTPException(404, "Nothing of that id is known.") from None

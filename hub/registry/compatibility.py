@@ -29,11 +29,11 @@ class Incompatibility:
 
 def incompatibilities(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Incompatibility]:
     """Why a reader of `new` cannot read events written with `old`; empty when it can."""
-    from avro.compatibility import (  # noqa: PLC0415 - 80 ms that only checking needs
+    from avro.compatibility import (
         ReaderWriterCompatibilityChecker,
         SchemaCompatibilityType,
     )
-    from avro.schema import make_avsc_object  # noqa: PLC0415
+    from avro.schema import make_avsc_object
 
     def differs(reader: Any, writer: Any) -> tuple[bool, list[str]]:
         result = ReaderWriterCompatibilityChecker().get_compatibility(reader, writer)

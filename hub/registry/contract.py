@@ -52,8 +52,8 @@ def record_name(type: str) -> tuple[str, str]:
 
 def _judged(definition: Any) -> Iterator[tuple[str, str, str]]:
     """The official parser decides what is Avro; it does not look at defaults of unions, so that follows."""
-    from avro.errors import AvroException  # noqa: PLC0415 - 80 ms that only checking needs
-    from avro.schema import make_avsc_object  # noqa: PLC0415
+    from avro.errors import AvroException
+    from avro.schema import make_avsc_object
 
     if not isinstance(definition, dict) or definition.get("type") != "record":
         yield "", "a contract is one Avro record", 'Start it with "type": "record".'

@@ -81,7 +81,7 @@ class Registry:
         for file in contracts(folder):
             locked = registry._by_type.get(event_type(file, folder))
             if locked is None or not _same(file, locked.text):
-                from hub.registry.lock import check  # noqa: PLC0415 - loads the judge, only to explain
+                from hub.registry.lock import check
 
                 raise Misconfigured(check(folder) or [problem(file.name, "", "is not in the lock", REMEDY)])
         if not files:

@@ -68,7 +68,9 @@ def _compile(route: Route, registry: Registry, input_type: str) -> CompiledRoute
     shape = Shape(source.definition)
     lineage = {name: _roots(expression) for name, expression in route.columns.items()}
     steering = [e for e in (route.when, route.to, route.subject) if e is not None]
-    reads = sorted({*(root for e in steering for root in _roots(e)), *(r for rs in lineage.values() for r in rs)})
+    reads = sorted(
+        {*(root for e in steering for root in _roots(e)), *(r for rs in lineage.values() for r in rs)}
+    )
     for column in reads:
         if shape.column(column) is None:
             near = _nearest(column, shape.columns)
@@ -87,7 +89,9 @@ def _check_types(compiled: CompiledRoute) -> None:
         raise RouteError(f"route {route.name}: {str(error).splitlines()[0]}") from None
     for steering, name in ((TO, "to"), (SUBJECT, "subject")):
         if result.schema[steering] != pl.String:
-            raise RouteError(f"route {route.name}: `{name}` gives {result.schema[steering]}, a text is needed")
+            raise RouteError(
+                f"route {route.name}: `{name}` gives {result.schema[steering]}, a text is needed"
+            )
     if compiled.passes_on:
         return
     wanted = Shape(compiled.output.definition)

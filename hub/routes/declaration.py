@@ -35,5 +35,3 @@ class Route:
     emits: str | None = None
     columns: Mapping[str, pl.Expr] = field(default_factory=dict)
     subject: pl.Expr = field(default_factory=lambda: pl.col("ce.subject"))
-
-

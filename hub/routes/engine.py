@@ -68,7 +68,9 @@ class Engine:
             result = compiled.apply(frame).to_dicts()
         except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
             if len(rows) == 1:
-                refused.append(Refused(rows[0], compiled.route.name, f"mapping failed: {type(error).__name__}"))
+                refused.append(
+                    Refused(rows[0], compiled.route.name, f"mapping failed: {type(error).__name__}")
+                )
                 return
             half = len(rows) // 2  # find the bad one; the others go on
             self._run_one(compiled, events, rows[:half], routed, refused)

@@ -23,7 +23,9 @@ def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
         except Exception as error:
             remedy = "Mend the module; `hub check` loads it the same way"
             problems.append(
-                Problem(shown, _line_of(error, path), f"does not load: {type(error).__name__}: {error}", remedy)
+                Problem(
+                    shown, _line_of(error, path), f"does not load: {type(error).__name__}: {error}", remedy
+                )
             )
             continue
         for route in routes:

@@ -12,7 +12,6 @@ from faust.transport.drivers import TRANSPORTS
 from hub.stream.records import Batch
 
 
-
 class Agent(Protocol):
     """What feeds from topics: a name, and a coroutine over the stream of batches."""
 
@@ -22,6 +21,7 @@ class Agent(Protocol):
 
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """Take the batches."""
+
 
 GROUP = "hub"
 

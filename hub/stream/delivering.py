@@ -164,7 +164,9 @@ class Delivering:
             wanted = [
                 one
                 for one in self._subscriptions.of(party)
-                if one.wants(event_type) and (not only or one.id == only) and record.timestamp >= one.created * 1000
+                if one.wants(event_type)
+                and (not only or one.id == only)
+                and record.timestamp >= one.created * 1000
             ]
             if not wanted:
                 continue
@@ -210,7 +212,9 @@ class Delivering:
         if step.verdict == "delivered":
             self._slow.discard(delivery.subscription_id)
         if step.verdict == "dead-lettered":
-            reject = Reject(step.outcome.reason or f"the subscriber answered {step.outcome.status}", kind="delivery")
+            reject = Reject(
+                step.outcome.reason or f"the subscriber answered {step.outcome.status}", kind="delivery"
+            )
             letter = letter_of(
                 record, self.name, reject, subscription=delivery.subscription_id, attempts=step.attempt
             )

@@ -47,7 +47,9 @@ class Worker:
         """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
         config = self._loaded.settings.config
         sender = Sender(self._master_key, allow_local=config.delivery.allow_local)
-        subscriptions = Subscriptions(on_end=lambda id: loop.call_soon_threadsafe(lanes.drop_subscription, id))
+        subscriptions = Subscriptions(
+            on_end=lambda id: loop.call_soon_threadsafe(lanes.drop_subscription, id)
+        )
         loop = asyncio.get_running_loop()
 
         async def send(delivery: Delivery) -> Outcome:

@@ -27,10 +27,12 @@ class Broker(Protocol):
         """Stop what `open_broker` started."""
 
 
-def open_broker(setting: str, data_dir: Path, *, say: Say = lambda _: None, throughput: bool = False) -> Broker:
+def open_broker(
+    setting: str, data_dir: Path, *, say: Say = lambda _: None, throughput: bool = False
+) -> Broker:
     """`embedded`, `testcontainers` or `host:port[,host:port…]`. Raises BrokerError."""
     if setting == "embedded":
-        from hub.stream.broker.embedded import EmbeddedBroker  # noqa: PLC0415
+        from hub.stream.broker.embedded import EmbeddedBroker
 
         broker = EmbeddedBroker(data_dir, say=say, throughput=throughput)
         broker.start()
@@ -46,8 +48,8 @@ class _Given:
     log_path: Path | None = None
 
     def __init__(self, address: str) -> None:
-        from confluent_kafka import KafkaException  # noqa: PLC0415
-        from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
 
         self.address = address
         try:
@@ -70,7 +72,7 @@ class _Container:
 
     def __init__(self) -> None:
         try:
-            from testcontainers.kafka import KafkaContainer  # noqa: PLC0415
+            from testcontainers.kafka import KafkaContainer
 
             self._container: Any = KafkaContainer("apache/kafka:4.3.1").with_kraft()
             self._container.start()

