@@ -8,8 +8,7 @@ LICENCE_REFERENCE = r"^(?:PREM|TAXI|PHV|TEN)[/-]"
 licence_fee_paid = Route(
     name="licence-fee-paid",
     on=("payments.payment.captured",),
-    when=col("reference").str.contains(LICENCE_REFERENCE)
-    | col("metadata.licence_reference").is_not_null(),
+    when=col("reference").str.contains(LICENCE_REFERENCE) | col("metadata.licence_reference").is_not_null(),
     to=col("ce.party"),
     emits="licensing.fee.paid",
     subject=col("metadata.licence_reference").fill_null(col("reference")),

@@ -48,6 +48,7 @@ def up(
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
 ) -> None:
     """Start the hub and keep it running until Ctrl-C. Data stays in --data-dir."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # while starting, both end what was started
     with running_hub(config, data_dir, port=port, kafka=kafka, workers=workers, say=typer.echo) as hub:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: hub.stop())

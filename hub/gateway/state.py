@@ -14,7 +14,8 @@ from fastapi import HTTPException
 from hub.config import HubConfig
 from hub.delivery.subscription import Subscription
 from hub.journal.entry import Entry
-from hub.journal.queries import Failure, Queries
+from hub.journal.queries import Queries
+from hub.journal.rows import Failure
 from hub.loading import Loaded
 from hub.stream.ingest import Ingest
 from hub.stream.redrive import redriven

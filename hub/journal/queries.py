@@ -4,139 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select, update
 
 from hub.journal.database import open_database
+from hub.journal.rows import Counts, DeliveryRow, Detail, EventRow, Failure, Group, Page, Step, Tail
 from hub.journal.tables import dead_letters, deliveries, events, steps
 from hub.journal.tree import Node, build
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class NotFound(LookupError):
     """Nothing of that id is in the journal."""
-
-
-class EventRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One event as it stands; times in epoch seconds."""
-
-    id: str
-    type: str
-    source: str
-    subject: str
-    party: str
-    route: str
-    correlation_id: str
-    causation_id: str
-    first_at: float
-    last_at: float
-    state: str
-
-
-class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened to one event."""
-
-    number: int
-    event_id: str
-    at: float
-    stage: str
-    outcome: str
-    type: str
-    subject: str
-    party: str
-    source: str
-    route: str
-    subscription: str
-    attempt: int
-    status: int
-    reason: str
-    topic: str
-    partition: int
-    offset: int
-    dead_letter: str
-
-
-class DeliveryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One event going to one subscription, as it stands."""
-
-    event_id: str
-    subscription: str
-    state: str
-    attempts: int
-    status: int
-    reason: str
-    first_at: float
-    at: float
-
-
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """One dead letter: why, where it came from (`origin_*`), where its record stands (`position_*`)."""
-
-    id: str
-    fingerprint: str
-    stage: str
-    reason: str
-    field: str
-    event_id: str
-    type: str
-    subject: str
-    party: str
-    connector: str
-    route: str
-    subscription: str
-    attempts: int
-    at: float
-    origin_topic: str
-    origin_partition: int
-    origin_offset: int
-    position_topic: str
-    position_partition: int
-    position_offset: int
-    status: str
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Dead letters of one kind."""
-
-    fingerprint: str
-    stage: str
-    reason: str
-    count: int
-    first_at: float
-    last_at: float
-    sample: str
-
-
-class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Items, newest first, and the cursor of the next page; empty at the end."""
-
-    items: list[EventRow]
-    next: str = ""
-
-
-class Tail(msgspec.Struct, frozen=True, kw_only=True):
-    """Steps in the order of writing, and the number to go on from."""
-
-    steps: list[Step]
-    last: int
-
-
-class Detail(msgspec.Struct, frozen=True, kw_only=True):
-    """All about one event."""
-
-    event: EventRow
-    steps: list[Step]
-    deliveries: list[DeliveryRow]
-    failures: list[Failure]
-
-
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """Totals: per `stage.outcome`, and what is open."""
-
-    outcomes: dict[str, int]
-    open_failures: int
-    pending_deliveries: int
 
 
 class Queries:
@@ -145,7 +27,7 @@ class Queries:
     def __init__(self, where: Path | str) -> None:
         self._engine = open_database(where)
 
-    def search(  # noqa: PLR0913 - each is a filter
+    def search(
         self, *, type: str = "*", party: str = "", subject: str = "", limit: int = 50, cursor: str = ""
     ) -> Page:
         """Events newest first; `type` may be a pattern such as `payments.*`. Raw records are left out."""
@@ -265,10 +147,10 @@ class Queries:
         with self._engine.connect() as connection:
             return connection.execute(query).all()
 
-    def _all(self, kind: type[Any], query: Select[Any]) -> list[Any]:
+    def _all(self, kind: type[T], query: Select[Any]) -> list[T]:
         return [_as(kind, row) for row in self._rows(query)]
 
 
-def _as(kind: type[Any], row: Row[Any]) -> Any:
+def _as(kind: type[T], row: Row[Any]) -> T:
     named = row._mapping
     return kind(**{name: named[name] for name in kind.__struct_fields__})

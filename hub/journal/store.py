@@ -5,27 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 from sqlalchemy import Engine, Float, and_, bindparam, case, exists, func, update
 
+from hub.delivery.dead_letter import DeadLetter
 from hub.journal.database import greatest, least, open_database, upsert
 from hub.journal.entry import Entry
 from hub.journal.tables import dead_letters, deliveries, events, steps
 
 _encode = msgspec.json.Encoder().encode
-_STEP_FIELDS = tuple(name for name in steps.c.keys() if name not in ("number", "digest"))
+_STEP_FIELDS = tuple(name for name in steps.columns.keys() if name not in ("number", "digest"))
 _EVENT_FIELDS = ("type", "source", "subject", "party", "route", "correlation_id", "causation_id")
-
-
-class Letter(Protocol):
-    """A dead letter as its topic has it: `hub.delivery.dead_letter.DeadLetter`."""
-
-    id: str
-    topic: str
-    partition: int
-    offset: int
 
 
 class Journal:
@@ -57,7 +49,7 @@ class Journal:
             if again:
                 connection.execute(_REDRIVEN, again)
 
-    def apply_dead_letters(self, batch: Iterable[tuple[Letter, tuple[str, int, int]]]) -> None:
+    def apply_dead_letters(self, batch: Iterable[tuple[DeadLetter, tuple[str, int, int]]]) -> None:
         """Write dead letters with the position of each one's record. Idempotent."""
         rows = [_letter_row(letter, position) for letter, position in batch]
         if rows:
@@ -138,7 +130,7 @@ _LETTER_FIELDS = (
 ).split()
 
 
-def _letter_row(letter: Any, position: tuple[str, int, int]) -> dict[str, Any]:
+def _letter_row(letter: DeadLetter, position: tuple[str, int, int]) -> dict[str, Any]:
     row = {name: getattr(letter, name) for name in _LETTER_FIELDS}
     row |= {
         "origin_topic": letter.topic,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Protocol
 
 import msgspec
+
+from hub.journal.rows import EventRow, Step
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,49 +22,21 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     children: list[Node] = []
 
 
-class EventLike(Protocol):
-    """What of an event the tree needs."""
-
-    id: str
-    type: str
-    subject: str
-    party: str
-    source: str
-    route: str
-    causation_id: str
-    first_at: float
-    state: str
-
-
-class StepLike(Protocol):
-    """What of a step the tree needs."""
-
-    event_id: str
-    at: float
-    outcome: str
-    subscription: str
-    attempt: int
-    status: int
-    reason: str
-    dead_letter: str
-    stage: str
-
-
 _SHOWN = frozenset({"delivered", "attempt-failed", "ended", "dead-lettered", "redriven", "duplicate"})
 
 
-def build(events: Sequence[EventLike], steps: Sequence[StepLike]) -> list[Node]:
+def build(events: Sequence[EventRow], steps: Sequence[Step]) -> list[Node]:
     """The trees of these events, oldest root first; a cause that is not among them makes a root."""
     by_id = {event.id: event for event in events}
-    caused: dict[str, list[EventLike]] = defaultdict(list)
-    happened: dict[str, list[StepLike]] = defaultdict(list)
+    caused: dict[str, list[EventRow]] = defaultdict(list)
+    happened: dict[str, list[Step]] = defaultdict(list)
     for event in events:
         caused[event.causation_id if event.causation_id in by_id else ""].append(event)
     for step in steps:
         if step.outcome in _SHOWN:
             happened[step.event_id].append(step)
 
-    def node(event: EventLike) -> Node:
+    def node(event: EventRow) -> Node:
         below = [node(child) for child in caused.get(event.id, ())]
         below += [_step_node(step) for step in happened.get(event.id, ())]
         raw = not event.type
@@ -81,7 +54,7 @@ def build(events: Sequence[EventLike], steps: Sequence[StepLike]) -> list[Node]:
     return sorted((node(root) for root in caused[""]), key=lambda root: root.at)
 
 
-def _step_node(step: StepLike) -> Node:
+def _step_node(step: Step) -> Node:
     if step.dead_letter:
         kind, label = "failure", f"{step.outcome} at {step.stage}"
     elif step.outcome == "duplicate":

@@ -56,7 +56,7 @@ class Shape:
         """One row per event, only the columns asked for; a field or map key that is absent is null."""
         series = {name: [self._value(event, name) for event in events] for name in columns}
         schema = {name: self.column(name) for name in columns}
-        return pl.DataFrame(series, schema=schema, strict=True)  # type: ignore[arg-type]
+        return pl.DataFrame(series, schema=schema, strict=True)
 
     def _value(self, event: Event, column: str) -> Any:
         if column in ENVELOPE_COLUMNS:

@@ -82,7 +82,7 @@ def _compile(route: Route, registry: Registry, input_type: str) -> CompiledRoute
 
 def _check_types(compiled: CompiledRoute) -> None:
     route = compiled.route
-    empty = pl.DataFrame(schema={name: compiled.shape.column(name) for name in compiled.reads})  # type: ignore[misc]
+    empty = pl.DataFrame(schema={name: compiled.shape.column(name) for name in compiled.reads})
     try:
         result = compiled.apply(empty)
     except pl.exceptions.PolarsError as error:

@@ -20,7 +20,7 @@ class HubError(Exception):
         self.reason = reason
 
 
-class Retry(HubError):  # noqa: N818 - named for what happens next
+class Retry(HubError):
     """Try the same again, not before `after` seconds from now when the other side said so."""
 
     def __init__(self, reason: str, after: float | None = None) -> None:
@@ -28,7 +28,7 @@ class Retry(HubError):  # noqa: N818 - named for what happens next
         self.after = after
 
 
-class Reject(HubError):  # noqa: N818 - named for what happens next
+class Reject(HubError):
     """Set this record aside. `field` is the dotted name of the field at fault, `kind` the kind of fault."""
 
     def __init__(self, reason: str, field: str = "", kind: str = "rejected") -> None:
@@ -37,7 +37,7 @@ class Reject(HubError):  # noqa: N818 - named for what happens next
         self.kind = kind
 
 
-class Stop(HubError):  # noqa: N818 - named for what happens next
+class Stop(HubError):
     """Halt this instance and call a person."""
 
 

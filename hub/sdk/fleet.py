@@ -28,6 +28,11 @@ class Member:
         raise Reject(f"{self.instance.connector} has no source named {name}", field="hub-source")
 
     @property
+    def sources(self) -> tuple[Source[Any, Any], ...]:
+        """Its sources of any kind."""
+        return tuple(c for c in self.connectors if isinstance(c, Source))
+
+    @property
     def webhook(self) -> WebhookSource[Any, Any] | None:
         """Its webhook source, if it has one."""
         return next((c for c in self.connectors if isinstance(c, WebhookSource)), None)

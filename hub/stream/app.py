@@ -61,3 +61,13 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)
         app.agent(channel, name=f"hub.{runner.name}")(runner.agent)
     return app
+
+
+def compiled_parts() -> bool:
+    """Whether Faust's compiled stream iterator and conductor are loaded; the slow ones acknowledge what they skip."""
+    try:
+        import faust._cython.streams
+        import faust.transport._cython.conductor
+    except ImportError:
+        return False
+    return bool(faust)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 Message = Any  # confluent_kafka.Message, which is untyped
 
 
-def _consumer(servers: str, **settings: object) -> Consumer:
+def new_consumer(servers: str) -> Consumer:
+    """A consumer outside any group that reads what is committed, and says when it is at the end."""
     return Consumer(
         {
             "bootstrap.servers": servers,
@@ -18,43 +19,46 @@ def _consumer(servers: str, **settings: object) -> Consumer:
             "enable.auto.commit": False,
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
-            **settings,
+            "enable.partition.eof": True,
         }
     )
 
 
 def read_all(servers: str, topic: str, partition: int) -> Iterator[Message]:
     """Every committed record of a partition as it stands now, oldest first. Raises KafkaException."""
-    consumer = _consumer(servers)
+    consumer = new_consumer(servers)
     try:
-        place = TopicPartition(topic, partition)
-        low, high = consumer.get_watermark_offsets(place, timeout=30)
-        if low >= high:
-            return
-        consumer.assign([TopicPartition(topic, partition, low)])
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
         while True:
-            for message in consumer.consume(10_000, timeout=0.1):
-                if message.error():
-                    raise KafkaException(message.error())
+            for message in consumer.consume(10_000, timeout=0.05):
+                if at_end(message):
+                    return
                 yield message
-            # The position passes markers and aborted records too, which are never handed out.
-            (at,) = consumer.position([place])
-            if at.offset >= high:
-                return
     finally:
         consumer.close()
 
 
+def at_end(message: Message) -> bool:
+    """Whether this is no record but the word that there are no more. Raises KafkaException for other words.
+
+    The position would not tell: it stops before the marker of the last transaction.
+    """
+    error = message.error()
+    if error is None:
+        return False
+    if error.code() == KafkaError._PARTITION_EOF:
+        return True
+    raise KafkaException(error)
+
+
 def read_one(servers: str, topic: str, partition: int, offset: int) -> Message | None:
     """The record at an offset, or None where it is gone. Raises KafkaException."""
-    consumer = _consumer(servers)
+    consumer = new_consumer(servers)
     try:
         consumer.assign([TopicPartition(topic, partition, offset)])
         message = consumer.poll(10)
-        if message is None:
+        if message is None or at_end(message):
             return None
-        if message.error():
-            raise KafkaException(message.error())
         return message if message.offset() == offset else None
     finally:
         consumer.close()

@@ -10,15 +10,22 @@ Headers = list[tuple[str, bytes]]
 
 
 class Record(Protocol):
-    """One record as read from Kafka; aiokafka's own record has this shape."""
+    """One record as read from Kafka, `timestamp` in milliseconds; aiokafka's own record has this shape."""
 
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 @dataclass(frozen=True, slots=True)

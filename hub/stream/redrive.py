@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from hub.delivery.dead_letter import DeadLetter, own_headers
+from hub.journal.rows import Failure
 from hub.stream.reading import read_one
 from hub.stream.records import Output
 from hub.stream.routing import ONLY
 
 
-class Placed(Protocol):
-    """Where a dead letter's record stands in `dead-letters`."""
-
-    position_topic: str
-    position_partition: int
-    position_offset: int
-
-
-def redriven(servers: str, failure: Placed) -> Output | None:
+def redriven(servers: str, failure: Failure) -> Output | None:
     """The record to write, or None where the dead letter is gone (past retention).
 
     A route or subscription that failed alone gets it alone: the others have it already.

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from threading import Event, Thread
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+
+from hub.stream.reading import Message, at_end, new_consumer
 
 log = structlog.get_logger()
 
@@ -34,36 +36,20 @@ class Table:
         self._thread.join(5)
 
     def _follow(self) -> None:
-        consumer = Consumer(
-            {
-                "bootstrap.servers": self._servers,
-                "group.id": "hub-reading",
-                "enable.auto.commit": False,
-                "auto.offset.reset": "earliest",
-                "isolation.level": "read_committed",
-                "fetch.wait.max.ms": 500,
-            }
-        )
-        place = TopicPartition(self._topic, 0)
+        consumer = new_consumer(self._servers)
         try:
-            high = self._high(consumer, place)
-            consumer.assign([TopicPartition(self._topic, 0, 0)])
+            consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
             while not self._stopping.is_set():
-                for message in consumer.consume(1000, timeout=0.2):
-                    if message.error():
-                        log.warning("table-behind", topic=self._topic, error=message.error().name())
-                        continue
-                    self._on_change(message.key().decode(), message.value())
-                (at,) = consumer.position([place])
-                if at.offset >= high:
-                    self._caught_up.set()
+                for message in consumer.consume(1000, timeout=0.1):
+                    self._take(message)
         finally:
             consumer.close()
 
-    def _high(self, consumer: Consumer, place: TopicPartition) -> int:
-        while not self._stopping.is_set():
-            try:
-                return int(consumer.get_watermark_offsets(place, timeout=5)[1])
-            except KafkaException as error:
-                log.warning("table-waits-for-kafka", topic=self._topic, error=error.args[0].name())
-        return 0
+    def _take(self, message: Message) -> None:
+        try:
+            if at_end(message):
+                self._caught_up.set()
+            else:
+                self._on_change(message.key().decode(), message.value())
+        except KafkaException as error:  # the client goes on by itself
+            log.warning("table-behind", topic=self._topic, error=error.args[0].name())

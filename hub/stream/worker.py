@@ -15,7 +15,9 @@ from hub.delivery.delivery import Delivery
 from hub.delivery.lanes import Lanes
 from hub.delivery.schedule import Outcome, Schedule
 from hub.delivery.sender import Sender
+from hub.events.envelope import Event
 from hub.loading import Loaded
+from hub.registry.readable import readable
 from hub.stream import topics
 from hub.stream.app import make_app
 from hub.stream.delivering import Delivering
@@ -53,10 +55,10 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         async def send(delivery: Delivery) -> Outcome:
-            subscription = subscriptions.get(delivery.subscription_id)
-            if subscription is None or delivery.payload is None:
+            subscription, event = subscriptions.get(delivery.subscription_id), delivery.payload
+            if subscription is None or event is None:
                 return Outcome(reason="the subscription is gone", final=True)
-            return await sender.send(subscription, delivery.payload, self._loaded.registry)
+            return await sender.send(subscription, event.envelope, self._readable(event))
 
         lanes = Lanes(send, Schedule(speed=config.delivery.speed), LoopClock())
         await loop.run_in_executor(None, subscriptions.follow, self._servers)
@@ -72,7 +74,8 @@ class Worker:
         agents[polling] = [topics.CONNECTORS]
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         self._follow_assignment(app, delivering, polling, on_ready)
-        tasks = [asyncio.create_task(part.run()) for part in (*stages, delivering)]
+        running = [*(stage.run() for stage in stages), delivering.run()]
+        tasks = [asyncio.create_task(one) for one in running]
         try:
             await app.start()
             crashed = asyncio.ensure_future(app.wait_until_stopped())
@@ -85,6 +88,10 @@ class Worker:
             subscriptions.close()
             await sender.close()
             await self._loaded.fleet.close()
+
+    def _readable(self, event: Event) -> dict[str, Any]:
+        """Data as subscribers read it: times as RFC 3339."""
+        return readable(self._loaded.registry.by_type(event.envelope.type), event.data)
 
     def _stages(self) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
@@ -129,4 +136,5 @@ class Worker:
 
 def _fence(app: Any) -> tuple[Fence, Positions]:
     """Who we are in the group now, and where its positions stood when our partitions were assigned."""
-    return app.consumer.membership()
+    membership: tuple[Fence, Positions] = app.consumer.membership()
+    return membership

