@@ -41,13 +41,13 @@ class Simulator:
 
     `faults` maps a fault to its probability per request: a status code as text (`"429"`), `hang` (no answer until
     the client leaves), `cut` (half a body), `garbage` (200 and HTML), and what a subclass adds. `bad_days` names
-    plans; `have("429s")` begins one and `have("a good day")` ends it. Faults are drawn from `seed`, so a run can
-    be repeated. Controls may be called from any thread, before, while and after it serves.
+    plans; `have("429s")` begins one and `have("a good day")` ends it. Given a `seed`, faults and ids are drawn
+    from it, so that a run can be repeated; without one, every simulator is another. Controls may be called from any thread, before, while and after it serves.
     """
 
     bad_days: ClassVar[Mapping[str, Mapping[str, float]]] = {}
 
-    def __init__(self, clock: Clock | None = None, seed: int = 0) -> None:
+    def __init__(self, clock: Clock | None = None, seed: int | None = None) -> None:
         self.clock = clock or Clock()
         self.random = random.Random(seed)  # noqa: S311 - faults must be repeatable, not secret
         self.faults: dict[str, float] = {}
