@@ -19,7 +19,7 @@ from hub.events.generated.payments import (
     RefundSubmitted,
     RefundSucceeded,
 )
-from hub.sdk import Fact, Request, Unauthorised, WebhookSource
+from hub.sdk import Fact, Request, Unauthorised, WebhookSource, hmac_of
 
 
 class PayWebhooks(WebhookSource[Config, PayWebhook]):
@@ -42,6 +42,10 @@ class PayWebhooks(WebhookSource[Config, PayWebhook]):
             if previous is None:
                 raise
             request.require_hmac("Pay-Signature", previous)
+
+    def sign(self, body: bytes) -> dict[str, str]:
+        """As GOV.UK Pay signs."""
+        return {"Pay-Signature": hmac_of(body, self.config.signing_secret)}
 
     def events(self, record: PayWebhook) -> Iterator[Fact]:
         """One fact per message."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from hub.cli.tables import table
+from hub.cli.tables import console, table
 
 _COLOURS = {
     "delivered": "green",
@@ -40,14 +39,14 @@ def failures_table(groups: list[dict[str, Any]]) -> None:
 
 def trace_tree(roots: list[dict[str, Any]]) -> None:
     """A case; times are relative to its first moment."""
-    console = Console()
+    screen = console()
     if not roots:
         return
     start = roots[0]["at"]
     drawn = Tree(f"case, from {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(start))}")
     for root in roots:
         _grow(drawn, root, start)
-    console.print(drawn)
+    screen.print(drawn)
 
 
 def _grow(tree: Tree, node: dict[str, Any], start: float) -> None:

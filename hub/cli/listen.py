@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import threading
 from typing import Annotated, Any
 
@@ -52,6 +53,7 @@ def listen(
         made = client.post("/v1/subscriptions", {"party": party, "url": url, "types": types or ["*"]})
         receiver.secret = Secret(made["secret"])
         typer.echo(f"listening for {party} at {url} (subscription {made['id']}); Ctrl-C ends it", err=True)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -10,7 +10,7 @@ from hub.sdk.facts import Fact
 from hub.sdk.http import Http, Refused
 from hub.sdk.polling import Page, PollingSource
 from hub.sdk.sink import Receipt, Sink
-from hub.sdk.webhook import Request, WebhookSource
+from hub.sdk.webhook import Request, WebhookSource, hmac_of
 
 __all__ = [
     "Changes",
@@ -32,4 +32,5 @@ __all__ = [
     "Stop",
     "Unauthorised",
     "WebhookSource",
+    "hmac_of",
 ]

@@ -13,8 +13,8 @@ class Changes:
     """Remembers, in memory and for up to `limit` items, what was passed on already.
 
     A page counts as passed on only when the hub comes back with the cursor that the page gave: before that,
-    its transaction may have failed, and then the same items must be given again. A restart forgets
-    everything, which costs repeats and never a loss.
+    its transaction may have failed, and then the same items must be given again. A restart, or a cursor that
+    someone set back, forgets everything, which costs repeats and never a loss.
     """
 
     def __init__(self, limit: int = 50_000, ignoring: Iterable[str] = ()) -> None:
@@ -23,6 +23,7 @@ class Changes:
         self._passed: OrderedDict[str, bytes] = OrderedDict()
         self._pending: dict[str, bytes] = {}
         self._pending_next: str | None = None
+        self._asked: str | None = None
 
     def resume(self, cursor: str | None) -> None:
         """To be called first in `fetch`: settles whether the last page was committed."""
@@ -30,7 +31,9 @@ class Changes:
             self._passed.update(self._pending)
             while len(self._passed) > self._limit:
                 self._passed.popitem(last=False)
-        self._pending, self._pending_next = {}, None
+        elif cursor != self._asked:
+            self._passed.clear()
+        self._pending, self._pending_next, self._asked = {}, None, cursor
 
     def select(self, items: Iterable[dict[str, Any]], key: str) -> list[dict[str, Any]]:
         """Those of `items` that are new or differ from what was passed on; `key` is the field of their id."""

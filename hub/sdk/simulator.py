@@ -39,20 +39,25 @@ class Received:
 class Simulator:
     """Base of simulators. A subclass gives `routes`, its configuration for a connector, and controls.
 
-    `faults` maps a fault to its probability per request: a status code as text (`"429"`), `hang` (no answer until
-    the client leaves), `cut` (half a body), `garbage` (200 and HTML), and what a subclass adds. `bad_days` names
-    plans; `have("429s")` begins one and `have("a good day")` ends it. Given a `seed`, faults and ids are drawn
-    from it, so that a run can be repeated; without one, every simulator is another. Controls may be called from any thread, before, while and after it serves.
+    `faults` maps a fault to its probability per request: a status code as text (`"429"`), `hang` (no answer
+    until the client leaves), `cut` (half a body), `garbage` (200 and HTML), and what a subclass adds.
+    `bad_days` names plans; `have("429s")` begins one and `have("a good day")` ends it. Given a `seed`, faults
+    and ids are drawn from it, so that a run can be repeated; without one, every simulator is another.
+    Controls may be called from any thread, before, while and after it serves. The contract suites need
+    `config`, and besides `sign` and `produce` where the system calls the hub, `populate` where the hub asks.
     """
 
     bad_days: ClassVar[Mapping[str, Mapping[str, float]]] = {}
+
+    #: Where webhooks go, if the system sends any.
+    webhook_url: str = ""
 
     def __init__(self, clock: Clock | None = None, seed: int | None = None) -> None:
         self.clock = clock or Clock()
         self.random = random.Random(seed)  # noqa: S311 - faults must be repeatable, not secret
         self.faults: dict[str, float] = {}
         self.requests: list[Received] = []
-        self.url = ""
+        self.url = "http://localhost"  # until it serves
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[Coroutine[Any, Any, None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -64,6 +69,18 @@ class Simulator:
     def config(self) -> dict[str, Any]:
         """Settings with which a connector finds this simulator; secrets in plain text, they are made up."""
         return {}
+
+    def sign(self, body: bytes) -> dict[str, str]:
+        """The headers with which the system would send `body` as a webhook."""
+        raise NotImplementedError
+
+    def produce(self) -> int:
+        """Have one event of every kind that the system tells by webhook; gives how many webhooks that makes."""
+        raise NotImplementedError
+
+    def populate(self, count: int) -> set[str]:
+        """Have `count` more things that a poller finds; gives the subjects of their facts."""
+        raise NotImplementedError
 
     def have(self, day: str) -> None:
         """Begin one of `bad_days`; `a good day` ends it. Raises KeyError for an unknown name."""

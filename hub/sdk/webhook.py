@@ -31,9 +31,14 @@ class Request:
         given = self.headers.get(header.lower(), "")
         if not given:
             raise Unauthorised(f"the header {header} is missing", field=header)
-        expected = hmac.new(secret.get_secret_value().encode(), self.body, digest).hexdigest()
+        expected = hmac_of(self.body, secret, digest)
         if not hmac.compare_digest(expected.encode(), given.strip().encode()):
             raise Unauthorised(f"the signature in {header} does not match the body", field=header)
+
+
+def hmac_of(body: bytes, secret: SecretStr, digest: str = "sha256") -> str:
+    """The lower-case hex HMAC of `body` under the secret's UTF-8 bytes."""
+    return hmac.new(secret.get_secret_value().encode(), body, digest).hexdigest()
 
 
 class WebhookSource(Source[C, R], Generic[C, R]):
@@ -49,6 +54,10 @@ class WebhookSource(Source[C, R], Generic[C, R]):
 
     def verify(self, request: Request) -> None:
         """Return if genuine, raise `Unauthorised` if not."""
+        raise NotImplementedError
+
+    def sign(self, body: bytes) -> dict[str, str]:
+        """The headers with which the system itself would send `body`: for `hub trigger`, and never for a caller."""
         raise NotImplementedError
 
     def raw_id(self, body: bytes, outline: Mapping[str, Any]) -> str:
