@@ -55,7 +55,6 @@ class PaySimulator(Simulator):
         super().__init__(clock, seed)
         self.signing_secret = signing_secret
         self.api_key = api_key
-        self.webhook_url = ""
         self.search_lag = timedelta()
         self.ledger = Ledger(self.clock, self.random)
         self.messages: list[Message] = []

@@ -64,6 +64,7 @@ class PollingContract(Contract):
             _pass(simulator)
             first = await source.fetch(None)
             made |= simulator.populate(4)
+            _pass(simulator)
             rest, cursor = await drain(source, first.next)
             made |= simulator.populate(1)
             _pass(simulator)
