@@ -1,0 +1,332 @@
+"""The sender against a real server with bad habits: every one of them is an outcome, in time, and no more."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from pathlib import Path
+
+import httpcore2
+import msgspec
+import pytest
+
+from hub.delivery.guard import guarded_transport
+from hub.delivery.http import parse
+from hub.delivery.schedule import Outcome
+from hub.delivery.sender import Sender
+from hub.delivery.signing import derive_secret, verify
+from hub.delivery.subscription import Subscription
+from hub.events.envelope import Envelope
+
+MASTER = bytes(range(32))
+NOW = 1_700_000_000.0
+EVENT = Envelope(
+    "evt-1",
+    "/connectors/x",
+    "a.b.happened",
+    "Zoë",
+    datetime(2026, 5, 1, tzinfo=UTC),
+    "p",
+    "c",
+    "r",
+    "00-0-0-01",
+)
+Habit = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Server:
+    """Reads whole requests, keeps them, and answers by habit; counts connections."""
+
+    def __init__(self, habit: Habit) -> None:
+        self._habit = habit
+        self.connections = 0
+        self.closed = asyncio.Semaphore(0)
+        self.heads: list[bytes] = []
+        self.bodies: list[bytes] = []
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                self.heads.append(head)
+                self.bodies.append(await reader.readexactly(length))
+                await self._habit(reader, writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+            with suppress(ConnectionError):
+                await writer.wait_closed()
+            self.closed.release()
+
+    def headers(self, number: int = 0) -> dict[str, str]:
+        lines = self.heads[number].decode("ascii").split("\r\n")[1:]
+        return {name.lower(): value for name, _, value in (line.partition(": ") for line in lines) if name}
+
+
+def says(text: str) -> Habit:
+    async def habit(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(text.replace("\n", "\r\n").encode())
+        await writer.drain()
+
+    return habit
+
+
+def status(line: str, headers: str = "", body: str = "") -> Habit:
+    return says(f"HTTP/1.1 {line}\n{headers}content-length: {len(body)}\n\n{body}")
+
+
+async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
+async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    writer.transport.abort()
+    raise ConnectionResetError
+
+
+async def half_an_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await says("HTTP/1.1 200 OK\ncontent-length: 100\n\nonly this")(reader, writer)
+    raise ConnectionResetError
+
+
+async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"1\r\nx\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        writer.write(b"4000\r\n" + b"x" * 0x4000 + b"\r\n")
+        await writer.drain()
+
+
+@asynccontextmanager
+async def serving(habit: Habit, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Server, str]]:
+    server = Server(habit)
+    listening = await asyncio.start_server(server, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    try:
+        yield server, f"{scheme}://localhost:{listening.sockets[0].getsockname()[1]}/hook?t=hunter2"
+    finally:
+        listening.close()
+
+
+@asynccontextmanager
+async def sending(allow_local: bool = True) -> AsyncIterator[Sender]:
+    sender = Sender(MASTER, allow_local=allow_local, now=lambda: NOW)
+    try:
+        yield sender
+    finally:
+        await sender.close()
+
+
+def subscription(url: str, timeout_s: float = 5) -> Subscription:
+    return Subscription(id="s1", party="p", url=url, timeout_s=timeout_s)
+
+
+async def outcome_of(habit: Habit, timeout_s: float = 5) -> Outcome:
+    async with serving(habit) as (_, url), sending() as sender:
+        outcome = await sender.send(subscription(url, timeout_s), EVENT, {"a": 1})
+        assert "hunter2" not in outcome.reason
+        return outcome
+
+
+async def test_a_delivery_arrives_signed_and_whole() -> None:
+    async with serving(status("204 No Content")) as (server, url), sending() as sender:
+        for mode in ("structured", "binary"):
+            one = msgspec.structs.replace(subscription(url), mode=mode)
+            assert await sender.send(one, EVENT, {"name": "Zoë"}) == Outcome(204)
+    for number in range(2):
+        assert server.heads[number].startswith(b"POST /hook?t=hunter2 HTTP/1.1\r\n")
+        verify(server.headers(number), server.bodies[number], derive_secret(MASTER, "s1", 1), NOW)
+        attributes, data = parse(server.headers(number), server.bodies[number])
+        assert (attributes["subject"], data) == ("Zoë", {"name": "Zoë"})
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("code", [200, 201, 202, 204])
+async def test_any_2xx_is_taken(code: int) -> None:
+    assert await outcome_of(status(f"{code} Fine", body="" if code == 204 else "thanks")) == Outcome(code)
+
+
+@pytest.mark.parametrize("code", [400, 401, 404, 410, 500, 503])
+async def test_a_failing_status_is_told(code: int) -> None:
+    assert await outcome_of(status(f"{code} No")) == Outcome(code, f"the subscriber answered {code}")
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with serving(status("204 No Content")) as (elsewhere, target):
+        outcome = await outcome_of(status("302 Found", f"location: {target}\n"))
+        assert outcome.status == 302
+        assert elsewhere.heads == []
+
+
+async def test_retry_after_is_read_in_seconds_and_as_a_date() -> None:
+    assert (await outcome_of(status("429 Slow down", "Retry-After: 120\n"))).retry_after == 120
+    date = format_datetime(datetime.fromtimestamp(NOW + 60, UTC), usegmt=True)
+    assert (await outcome_of(status("503 Busy", f"Retry-After: {date}\n"))).retry_after == 60
+    assert (await outcome_of(status("503 Busy", "Retry-After: whenever\n"))).retry_after is None
+
+
+@pytest.mark.parametrize("habit", [hang, drip], ids=["hangs", "drips"])
+async def test_a_receiver_that_takes_too_long_is_cut_off_at_the_time_limit(habit: Habit) -> None:
+    started = asyncio.get_running_loop().time()
+    assert await outcome_of(habit, timeout_s=0.2) == Outcome(reason="no answer within 0.2 s")
+    assert asyncio.get_running_loop().time() - started < 2
+
+
+@pytest.mark.parametrize("habit", [reset, half_an_answer], ids=["resets", "stops half-way"])
+async def test_a_broken_connection_is_a_failed_attempt(habit: Habit) -> None:
+    outcome = await outcome_of(habit)
+    assert outcome == Outcome(reason="the connection broke, or what came back is not HTTP")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "SSH-2.0-OpenSSH_9.6\n",
+        "HTTP/1.1 abc\n\n",
+        "HTTP/1.1 200 OK\ncontent-length: -5\n\n",
+        "\x00" * 200_000,
+    ],
+)
+async def test_what_is_not_http_is_a_failed_attempt(answer: str) -> None:
+    outcome = await outcome_of(says(answer), timeout_s=1)
+    assert (outcome.status, outcome.ok) == (0, False)
+
+
+async def test_endless_headers_are_cut_off() -> None:
+    outcome = await outcome_of(says("HTTP/1.1 200 OK\n" + "x-a: " + "b" * 5_000_000))
+    assert not outcome.ok
+
+
+async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
+    assert await outcome_of(flood) == Outcome(200)
+
+
+async def test_the_connection_is_kept_and_made_anew_when_the_server_closed_it() -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await status("204 No Content")(reader, writer)
+        raise ConnectionResetError
+
+    async with serving(once) as (server, url), sending() as sender:
+        for _ in range(3):
+            assert (await sender.send(subscription(url), EVENT, {})).ok
+            await server.closed.acquire()
+        assert server.connections == 3
+
+
+async def test_cookies_are_not_kept() -> None:
+    async with (
+        serving(status("200 OK", "set-cookie: track=1; path=/\n")) as (server, url),
+        sending() as sender,
+    ):
+        for _ in range(2):
+            await sender.send(subscription(url), EVENT, {})
+        assert "cookie" not in server.headers(1)
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    assert (await outcome_of(status("204 No Content"))).ok
+
+
+async def test_a_port_where_nobody_listens_is_a_failed_attempt() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+        async with sending() as sender:
+            assert await sender.send(subscription(url), EVENT, {}) == Outcome(reason="no connection")
+
+
+@pytest.mark.parametrize("data", [{"a": object()}, {"a": "\ud800"}])
+async def test_what_cannot_be_json_is_not_tried_again(data: dict[str, object]) -> None:
+    async with sending() as sender:
+        outcome = await sender.send(subscription("https://hooks.example.gov.uk/"), EVENT, data)
+        assert (outcome.status, outcome.final) == (0, True)
+
+
+async def test_without_leave_nothing_is_sent_to_this_machine() -> None:
+    async with serving(status("204 No Content")) as (server, url), sending(allow_local=False) as sender:
+        for host in ("localhost", "127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"):
+            outcome = await sender.send(subscription(url.replace("localhost", host)), EVENT, {})
+            assert (outcome.status, outcome.ok) == (0, False)
+            assert "not public" in outcome.reason
+        assert server.connections == 0
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fe80::1%lo", "::ffff:a00:1"]
+)
+async def test_a_public_name_that_resolves_to_a_private_address_is_not_connected_to(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [["81.2.69.142", address], [address]]
+    tried = resolve_to(answers, monkeypatch)
+    async with sending(allow_local=False) as sender:
+        for _ in range(2):
+            outcome = await sender.send(subscription("https://rebind.example.gov.uk/"), EVENT, {})
+            assert "not public" in outcome.reason
+    assert tried == []
+
+
+async def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = resolve_to([["2a00:23c0::1", "81.2.69.142"], ["127.0.0.1"]], monkeypatch)
+    async with sending(allow_local=False) as sender:
+        outcome = await sender.send(subscription("https://rebind.example.gov.uk/"), EVENT, {})
+    assert outcome == Outcome(reason="no connection")
+    assert tried == ["2a00:23c0::1", "81.2.69.142"]
+
+
+def resolve_to(answers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """A name server that answers differently each time; returns the addresses that are connected to."""
+    tried: list[str] = []
+
+    async def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        return [(0, 0, 0, "", (address, 443)) for address in answers.pop(0)]
+
+    async def connect_tcp(_: object, host: str, *__: object, **___: object) -> httpcore2.AsyncNetworkStream:
+        tried.append(host)
+        raise httpcore2.ConnectError
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(httpcore2.AnyIOBackend, "connect_tcp", connect_tcp)
+    return tried
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates with openssl")
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost"
+    named = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(["openssl", *made.split(), *named], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate, key)
+    async with serving(status("204 No Content"), tls) as (server, url):
+        async with sending() as sender:
+            outcome = await sender.send(subscription(url), EVENT, {})
+            assert outcome == Outcome(reason="the subscriber's certificate is not valid")
+        trust = ssl.create_default_context(cafile=certificate)
+        vouched = Sender(MASTER, transport=guarded_transport(allow_local=True, trust=trust))
+        assert (await vouched.send(subscription(url), EVENT, {})).ok
+        wrong_name = await vouched.send(subscription(url.replace("localhost", "127.0.0.1")), EVENT, {})
+        assert wrong_name.reason == "the subscriber's certificate is not valid"
+        await vouched.close()
+        assert len(server.heads) == 1
