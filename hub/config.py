@@ -31,6 +31,9 @@ class InstanceConfig(_Section):
 
     connector: str = Field(description="The connector's folder name under connectors/")
     party: Slug = Field(description="Whose system it is: a key of `parties`")
+    poll_every_s: float | None = Field(
+        None, gt=0, description="Seconds between polls; without it, the connector's own interval"
+    )
     config: dict[str, Any] = Field(default_factory=dict, description="The connector's own settings")
 
 

@@ -82,7 +82,7 @@ def _fleet(settings: Settings, kinds: dict[str, ConnectorKind], problems: list[P
                 settings.problem(f"no connector named {configured.connector}", remedy, *place, "connector")
             )
             continue
-        instance = Instance(name, configured.connector, configured.party)
+        instance = Instance(name, configured.connector, configured.party, configured.poll_every_s)
         try:
             members[name] = Member(instance, _connectors(instance, kind, configured.config, settings.root))
         except ValidationError as error:

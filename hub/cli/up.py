@@ -7,8 +7,9 @@ import os
 import secrets
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -46,6 +47,9 @@ def up(
     port: Port = 8080,
     kafka: KafkaChoice = "embedded",
     workers: Annotated[int, typer.Option(min=1, max=16, help="Worker processes.")] = 1,
+    with_demo: Annotated[
+        bool, typer.Option("--demo", help="Play the demo, and show events as they pass.")
+    ] = False,
 ) -> None:
     """Start the hub and keep it running until Ctrl-C. Data stays in --data-dir."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # while starting, both end what was started
@@ -53,8 +57,53 @@ def up(
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: hub.stop())
         typer.echo(ready_text(hub))
-        hub.watch()
+        with _shown(config, data_dir) if with_demo else nullcontext():
+            hub.watch()
         typer.echo("stopping")
+
+
+@contextmanager
+def _shown(config: Path, data_dir: Path) -> Iterator[None]:
+    """The demo, played beside the hub, and every step of every event on the terminal."""
+    from hub.cli.client import Client
+    from hub.cli.demo import play, print_report
+    from hub.cli.events import step_line
+
+    over = threading.Event()
+    failed: list[BaseException] = []
+
+    def after(report: Any) -> None:
+        print_report(report)
+        typer.echo(
+            "Next: hub failures list, then hub events trace <subject>; more: hub trigger payments.payment.captured"
+        )
+        over.wait()
+
+    def play_on() -> None:
+        try:
+            play(config, Client(data_dir), data_dir, after)
+        except BaseException as error:  # noqa: BLE001 - told, and the hub goes on
+            if not over.is_set():
+                failed.append(error)
+                typer.echo(f"hub: the demo ended early: {type(error).__name__}: {error}", err=True)
+
+    def tail() -> None:
+        client, last = Client(data_dir), -1
+        while not over.wait(0.25):
+            page = client.get("/v1/events/tail", after=last)
+            last = page["last"]
+            for step in page["steps"]:
+                typer.echo(step_line(step))
+
+    threads = [threading.Thread(target=run, daemon=True) for run in (tail, play_on)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(5)
 
 
 def ready_text(hub: Running) -> str:
@@ -94,7 +143,7 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
     try:
         loaded = load_hub(config)
         _make_keys(data_dir)
-        port = port or _free_port()
+        port = port or free_port()
         with _closing(open_broker(kafka, data_dir, say=say)) as broker:
             declared = topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains)
             topics.ensure(broker.address, declared)
@@ -162,7 +211,8 @@ def _announce(data_dir: Path, gateway: str, kafka: str) -> None:
     part.replace(data_dir / RUNNING)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

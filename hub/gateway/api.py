@@ -156,6 +156,12 @@ async def list_failures(state: Operator, status: str = "open") -> dict[str, Any]
     return {"failures": msgspec.to_builtins(await asyncio.to_thread(state.journal.failures, status))}
 
 
+@router.get("/failures/of")
+async def failures_of(event: str, state: Operator) -> dict[str, Any]:
+    """The dead letters of one event or raw record."""
+    return {"failures": msgspec.to_builtins(await asyncio.to_thread(state.journal.failures_of, event))}
+
+
 @router.get("/failures/{failure_id}")
 async def show_failure(failure_id: str, state: Operator) -> Any:
     """One dead letter."""

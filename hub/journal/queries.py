@@ -57,7 +57,7 @@ class Queries:
             event=_as(EventRow, found[0]),
             steps=self._steps([event_id]),
             deliveries=self._all(DeliveryRow, select(deliveries).where(deliveries.c.event_id == event_id)),
-            failures=self._all(Failure, select(dead_letters).where(dead_letters.c.event_id == event_id)),
+            failures=self.failures_of(event_id),
         )
 
     def trace(self, any_id: str) -> list[Node]:
@@ -109,6 +109,11 @@ class Queries:
         if not found:
             raise NotFound(failure_id)
         return found[0]
+
+    def failures_of(self, event_id: str) -> list[Failure]:
+        """The dead letters of one event or raw record, oldest first."""
+        mine = select(dead_letters).where(dead_letters.c.event_id == event_id)
+        return self._all(Failure, mine.order_by(dead_letters.c["at"]))
 
     def open_failures(self, ids: Sequence[str] = (), fingerprint: str = "") -> list[Failure]:
         """Open dead letters by id or fingerprint, or all, oldest first."""

@@ -26,11 +26,15 @@ class Record(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One configured use of a connector: which party's system it speaks to."""
+    """One configured use of a connector: which party's system it speaks to.
+
+    `poll_every_s` is in seconds; None leaves each poller its own interval.
+    """
 
     name: str
     connector: str
     party: str
+    poll_every_s: float | None = None
 
     @property
     def source(self) -> str:

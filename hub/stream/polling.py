@@ -111,7 +111,7 @@ class Polling:
             if not await self._commit(key, self._raw(source, page), state):
                 return  # the partition has moved: its new holder polls
             if not page.more:
-                await asyncio.sleep(source.every.total_seconds())
+                await asyncio.sleep(source.instance.poll_every_s or source.every.total_seconds())
 
     def _raw(self, source: PollingSource[Any, Any], page: Page) -> list[Output]:
         outputs = []
