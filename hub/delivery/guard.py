@@ -22,6 +22,7 @@ from hub.delivery.address import AddressError, is_allowed
 # just as it is being closed gets no answer, and does not know whether the event arrived.
 _KEEP_S = 4.0
 _MOST_ADDRESSES = 4
+_SWEEP_S = 60.0
 
 
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
@@ -63,20 +64,57 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         return addresses
 
 
-def guarded_transport(*, allow_local: bool, trust: ssl.SSLContext | None = None) -> httpx2.AsyncHTTPTransport:
-    """A transport whose every connection is judged; with `allow_local`, this machine is allowed too.
+class _Pool(httpx2.AsyncHTTPTransport):
+    """The connections to one host, with the backend that judges them."""
 
-    `trust` replaces the certificate authorities of the system. Connections are as many as are asked for: a
-    common limit would let the subscribers that hang starve the others.
+    def __init__(self, trust: ssl.SSLContext, backend: httpcore2.AsyncNetworkBackend) -> None:
+        super().__init__(verify=trust, trust_env=False)
+        # httpx2 has no parameter for the network backend; its pool is made the way it makes it itself.
+        self._pool = self.connections = httpcore2.AsyncConnectionPool(
+            ssl_context=trust, max_connections=None, keepalive_expiry=_KEEP_S, network_backend=backend
+        )
+        self.used = 0.0
+
+    @property
+    def idle(self) -> bool:
+        return all(one.is_idle() or one.is_closed() for one in self.connections.connections)
+
+
+class GuardedTransport(httpx2.AsyncBaseTransport):
+    """Every connection is judged; with `allow_local`, this machine is allowed too. Belongs to one event loop.
+
+    `trust` replaces the certificate authorities of the system. Each host has a pool of its own: httpcore2 looks
+    at every connection of a pool for every request (at 200 hosts, that was 4 ms each). Connections are as many
+    as are asked for: with a common limit, the subscribers that hang would starve the others.
     """
-    context = trust or httpx2.create_ssl_context(trust_env=False)
-    transport = httpx2.AsyncHTTPTransport(verify=context, trust_env=False)
-    # httpx2 has no parameter for the network backend; its pool is made the way it makes it itself.
-    transport._pool = httpcore2.AsyncConnectionPool(
-        ssl_context=context,
-        max_connections=None,
-        max_keepalive_connections=256,
-        keepalive_expiry=_KEEP_S,
-        network_backend=_GuardedBackend(allow_local),
-    )
-    return transport
+
+    def __init__(self, *, allow_local: bool, trust: ssl.SSLContext | None = None) -> None:
+        self._trust = trust or httpx2.create_ssl_context(trust_env=False)
+        self._backend = _GuardedBackend(allow_local)
+        self._pools: dict[tuple[str, str, int | None], _Pool] = {}
+        self._swept = 0.0
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request over the pool of its host. Raises AddressError, or what httpx2 raises."""
+        now = asyncio.get_running_loop().time()
+        if now - self._swept > _SWEEP_S:
+            self._swept = now
+            await self._sweep(now - _SWEEP_S)
+        url = request.url
+        origin = (url.scheme, url.host, url.port)
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = _Pool(self._trust, self._backend)
+        pool.used = now
+        return await pool.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for pool in list(self._pools.values()):
+            await pool.aclose()
+
+    async def _sweep(self, before: float) -> None:
+        """Close what a host that nothing goes to any more has left behind."""
+        unused = [origin for origin, pool in self._pools.items() if pool.used < before and pool.idle]
+        for pool in [self._pools.pop(origin) for origin in unused]:
+            await pool.aclose()

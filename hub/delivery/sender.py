@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 from hub.delivery.address import AddressError
-from hub.delivery.guard import guarded_transport
+from hub.delivery.guard import GuardedTransport
 from hub.delivery.http import request_for
 from hub.delivery.schedule import Outcome, retry_after
 from hub.delivery.subscription import Subscription, secrets_of
@@ -36,7 +36,7 @@ class Sender:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._master_key = master_key
-        self._transport = transport or guarded_transport(allow_local=allow_local)
+        self._transport = transport or GuardedTransport(allow_local=allow_local)
         self._now = now
 
     async def send(self, subscription: Subscription, envelope: Envelope, data: Any) -> Outcome:

@@ -17,7 +17,7 @@ import httpcore2
 import msgspec
 import pytest
 
-from hub.delivery.guard import guarded_transport
+from hub.delivery.guard import GuardedTransport
 from hub.delivery.http import parse
 from hub.delivery.schedule import Outcome
 from hub.delivery.sender import Sender
@@ -232,6 +232,34 @@ async def test_the_connection_is_kept_and_made_anew_when_the_server_closed_it() 
         assert server.connections == 3
 
 
+async def test_connections_to_hosts_that_get_nothing_more_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.delivery.guard._SWEEP_S", 0)
+    fine = status("204 No Content")
+    async with serving(fine) as (former, first), serving(fine) as (_, second), sending() as sender:
+        await sender.send(subscription(first), EVENT, {})
+        await sender.send(subscription(second), EVENT, {})
+        await asyncio.wait_for(former.closed.acquire(), 5)
+        assert (await sender.send(subscription(first), EVENT, {})).ok
+
+
+async def test_closing_unused_connections_spares_the_ones_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hub.delivery.guard._SWEEP_S", 0)
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.set()
+        await answer.wait()
+        await status("204 No Content")(reader, writer)
+
+    async with serving(slow) as (_, first), serving(status("200 OK")) as (_, second), sending() as sender:
+        under_way = asyncio.ensure_future(sender.send(subscription(first), EVENT, {}))
+        await asked.wait()
+        for _ in range(3):
+            assert (await sender.send(subscription(second), EVENT, {})).ok
+        answer.set()
+        assert (await under_way).ok
+
+
 async def test_cookies_are_not_kept() -> None:
     async with (
         serving(status("200 OK", "set-cookie: track=1; path=/\n")) as (server, url),
@@ -324,7 +352,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
             outcome = await sender.send(subscription(url), EVENT, {})
             assert outcome == Outcome(reason="the subscriber's certificate is not valid")
         trust = ssl.create_default_context(cafile=certificate)
-        vouched = Sender(MASTER, transport=guarded_transport(allow_local=True, trust=trust))
+        vouched = Sender(MASTER, transport=GuardedTransport(allow_local=True, trust=trust))
         assert (await vouched.send(subscription(url), EVENT, {})).ok
         wrong_name = await vouched.send(subscription(url.replace("localhost", "127.0.0.1")), EVENT, {})
         assert wrong_name.reason == "the subscriber's certificate is not valid"
