@@ -26,7 +26,7 @@ _MAX_VERSION = 2**31 - 1
 
 
 class _RefusedError(Exception):
-    """Leaves a function below as Confluent's error body; the first three digits of the code are the status."""
+    """Confluent's error body, on its way out; the first three digits of the code are the status."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -37,7 +37,7 @@ def _endpoint(
     function: Callable[Concatenate[Registry, _P], Any],
 ) -> Callable[Concatenate[Registry, _P], Answer]:
     @functools.wraps(function)
-    def answered(registry: Registry, *args: _P.args, **kwargs: _P.kwargs) -> Answer:
+    def answered(registry: Registry, /, *args: _P.args, **kwargs: _P.kwargs) -> Answer:
         try:
             return 200, function(registry, *args, **kwargs)
         except _RefusedError as error:
@@ -121,10 +121,7 @@ def look_up(registry: Registry, subject: str, body: bytes) -> Any:
 def compatible(registry: Registry, subject: str, number: str, body: bytes, verbose: bool = False) -> Any:
     """POST /compatibility/subjects/{subject}/versions[/{number}]: can a reader of this schema read what that
     version (every version, when `number` is empty) has written?"""
-    if number:
-        older = [_version(registry, subject, number)]
-    else:
-        older = _of_subject(registry, subject)
+    older = [_version(registry, subject, number)] if number else _of_subject(registry, subject)
     found = _judged(_posted(body), older)
     verdict = {"is_compatible": not found}
     messages = [f"field {each.field}: {each.what}" if each.field else each.what for each in found]

@@ -39,7 +39,7 @@ class CodecError(ValueError):
 
 
 class WrongValueError(Exception):
-    """A value that does not fit, before `CodecError` tells the world; each level on the way out puts its own name before the field's."""
+    """A value that does not fit; each level on the way out puts its own name before the field's."""
 
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(reason)
