@@ -32,7 +32,7 @@ class Request:
         if not given:
             raise Unauthorised(f"the header {header} is missing", field=header)
         expected = hmac_of(self.body, secret, digest)
-        if not hmac.compare_digest(expected.encode(), given.strip().encode()):
+        if not hmac.compare_digest(expected.encode(), given.strip().encode(errors="replace")):
             raise Unauthorised(f"the signature in {header} does not match the body", field=header)
 
 

@@ -1,0 +1,54 @@
+"""Configuration of instances: secrets by reference only, and faults named by field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from hub.sdk import ConnectorConfig
+
+
+class Config(ConnectorConfig):
+    key: SecretStr
+    old_key: SecretStr | None = None
+    size: int = 5
+
+
+@pytest.mark.parametrize("field", ["key", "old_key"])
+def test_a_secret_in_plain_text_is_refused_by_name_and_not_repeated(field: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"^{field}: a secret is given by reference") as caught:
+        Config.load("one", {field: "in the open"}, tmp_path)
+    assert "in the open" not in str(caught.value)
+
+
+def test_references_lead_to_the_environment_and_to_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAY_KEY", "from the environment")
+    (tmp_path / "old").write_text("from a file\n")
+    config = Config.load("one", {"key": {"env": "PAY_KEY"}, "old_key": {"file": "old"}}, tmp_path)
+    assert config.key.get_secret_value() == "from the environment"
+    assert config.old_key is not None and config.old_key.get_secret_value() == "from a file"
+    assert "from" not in repr(config)
+
+
+@pytest.mark.parametrize("reference", [{"env": "NOT_SET_ANYWHERE"}, {"file": "nowhere"}])
+def test_a_reference_that_leads_nowhere_names_its_field(reference: dict[str, str], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"^key: "):
+        Config.load("one", {"key": reference}, tmp_path)
+
+
+def test_one_value_can_be_changed_in_an_emergency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HUB_BIRMINGHAM_PAY_SIZE", "7")
+    monkeypatch.setenv("PAY_KEY", "k")
+    values = {"key": {"env": "PAY_KEY"}, "size": 6}
+    assert Config.load("birmingham-pay", values, tmp_path).size == 7  # type: ignore[attr-defined]
+    assert Config.load("solihull-pay", values, tmp_path).size == 6  # type: ignore[attr-defined]
+
+
+def test_a_field_that_does_not_exist_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAY_KEY", "k")
+    with pytest.raises(ValidationError, match="colour"):
+        Config.load("one", {"key": {"env": "PAY_KEY"}, "colour": "red"}, tmp_path)
