@@ -12,24 +12,26 @@ import typer
 
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
 
-Kafka = Annotated[str, typer.Option("--kafka", help="Kafka's address, host:port[,host:port].")]
-Leashed = Annotated[bool, typer.Option("--leashed", help="End when standard input closes.")]
+Kafka = Annotated[
+    str,
+    typer.Option(
+        "--kafka",
+        help="Kafka's address, host:port[,host:port]. Without it, read from standard input, and end with it.",
+    ),
+]
 
 
 def gateway(
-    kafka: Kafka,
+    kafka: Kafka = "",
     config: Config = CONFIG,
     data_dir: DataDir = DATA_DIR,
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
-    leashed: Leashed = False,
 ) -> None:
     """Run one gateway: webhooks in, the API, the registry's read endpoints."""
     from hub.cli.logs import set_up_logs
-    from hub.cli.supervisor import die_with_parent, say_ready
+    from hub.cli.supervisor import await_go, say_ready
 
     set_up_logs()
-    if leashed:
-        die_with_parent()
 
     import uvicorn
 
@@ -42,6 +44,7 @@ def gateway(
 
     loaded = load_hub(config)
     settings = loaded.settings.config.gateway
+    kafka = kafka or await_go()
     ingest = Ingest(kafka, settings.max_in_flight)
     subscriptions = Subscriptions()
     subscriptions.follow(kafka)
@@ -80,27 +83,26 @@ def gateway(
 
 
 def worker(
-    kafka: Kafka,
+    kafka: Kafka = "",
     config: Config = CONFIG,
     data_dir: DataDir = DATA_DIR,
     name: Annotated[str, typer.Option(help="Unique among the workers of this hub.")] = "worker-1",
-    leashed: Leashed = False,
 ) -> None:
     """Run one worker: all stages, sharing the partitions with the other workers."""
     from hub.cli.logs import set_up_logs
-    from hub.cli.supervisor import die_with_parent, say_ready
+    from hub.cli.supervisor import await_go, say_ready
 
     set_up_logs()
-    if leashed:
-        die_with_parent()
 
     from hub.loading import load_hub
     from hub.stream.worker import Worker
 
+    loaded = load_hub(config)
+    kafka = kafka or await_go()
     key = (data_dir / "master.key").read_bytes()
 
     async def work() -> None:
-        one = Worker(load_hub(config), kafka, data_dir, name, key)
+        one = Worker(loaded, kafka, data_dir, name, key)
         running = asyncio.create_task(one.run(say_ready))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -117,7 +119,7 @@ def worker(
         os._exit(1)  # loudly, and at once: threads of a broken worker must not keep it half alive
 
 
-def ready_arguments(kind: str, kafka: str, config: Path, data_dir: Path, **more: Any) -> list[str]:
-    """The command line of a child."""
-    shared = [kind, "--kafka", kafka, "--config", str(config), "--data-dir", str(data_dir), "--leashed"]
+def child_arguments(kind: str, config: Path, data_dir: Path, **more: Any) -> list[str]:
+    """The command line of a child of `hub up`."""
+    shared = [kind, "--config", str(config), "--data-dir", str(data_dir)]
     return shared + [part for name, value in more.items() for part in (f"--{name}", str(value))]

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -26,7 +27,7 @@ class Child:
     """A Python child process that says `READY` on its standard output, and ends when its standard input does.
 
     The pipe to its standard input is the leash: it closes when this process ends in any way, `kill -9`
-    included, and `die_with_parent` in the child sees it.
+    included, and the child sees it (`await_go`).
     """
 
     def __init__(self, name: str, arguments: Sequence[str], log_path: Path) -> None:
@@ -38,8 +39,8 @@ class Child:
         self.started_at = 0.0
         self.pause = _FIRST_PAUSE
 
-    def start(self) -> None:
-        """Start it; `ready` is set once it says so."""
+    def start(self, kafka: str = "") -> None:
+        """Start it: it loads, and works once `go` told it where Kafka is. `ready` is set once it says so."""
         self.ready.clear()
         self.started_at = time.monotonic()
         with self._log_path.open("ab") as log_file:
@@ -51,12 +52,27 @@ class Child:
                 start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops all in order
             )
         threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
+        if kafka:
+            self.go(kafka)
+
+    def go(self, kafka: str) -> None:
+        """Kafka answers at this address."""
+        assert self.process is not None
+        assert self.process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended already, which whoever waits for it will see
+            self.process.stdin.write(kafka.encode() + b"\n")
+            self.process.stdin.flush()
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             if line.strip() == READY.encode():
                 self.ready.set()
+
+    def last_words(self) -> str:
+        """The end of its log, and where the rest is."""
+        lines = self._log_path.read_text(errors="replace").strip().splitlines() or ["nothing in its log"]
+        return f"{lines[-1][-2000:]} (see {self._log_path})"
 
     def stop(self, timeout: float = 10) -> None:
         """Ask it to stop, and insist after `timeout` seconds."""
@@ -77,20 +93,30 @@ class Supervisor:
     def __init__(self, children: Sequence[Child]) -> None:
         self._children = children
         self._stopping = threading.Event()
+        self._kafka = ""
 
-    def start(self, timeout: float, still_well: Callable[[], None]) -> None:
-        """Start all and wait until each is ready. `still_well` may raise to give up. Raises TimeoutError."""
+    def start(self) -> None:
+        """Start all; they load while Kafka does."""
         for child in self._children:
             child.start()
+
+    def go(self, kafka: str, timeout: float, still_well: Callable[[], None]) -> None:
+        """Tell all where Kafka is, and wait until each is ready. `still_well` may raise to give up.
+
+        Raises TimeoutError, or ChildProcessError for one that ended.
+        """
+        self._kafka = kafka
+        for child in self._children:
+            child.go(kafka)
         deadline = time.monotonic() + timeout
         for child in self._children:
             while not child.ready.wait(0.05):
                 still_well()
                 assert child.process is not None
                 if child.process.poll() is not None:
-                    raise ChildProcessError(f"the {child.name} ended at once; see {child._log_path}")
+                    raise ChildProcessError(f"the {child.name} ended at once: {child.last_words()}")
                 if time.monotonic() > deadline:
-                    raise TimeoutError(f"the {child.name} was not ready in time; see {child._log_path}")
+                    raise TimeoutError(f"the {child.name} was not ready in time: {child.last_words()}")
 
     def watch(self, still_well: Callable[[], None]) -> None:
         """Start again what ends, with growing pauses, until `stop`."""
@@ -107,7 +133,7 @@ class Supervisor:
         log.error("child-restarts", child=child.name, status=child.process.returncode, seconds=child.pause)
         if not self._stopping.wait(child.pause):
             child.pause = min(child.pause * 2, _LONGEST_PAUSE)
-            child.start()
+            child.start(self._kafka)
 
     def stop(self) -> None:
         """Ask `watch` to return. Safe in a signal handler."""
@@ -119,17 +145,25 @@ class Supervisor:
             child.stop()
 
 
-def die_with_parent() -> None:
-    """In a child: end, orderly, when the parent is gone."""
+def await_go() -> str:
+    """In a child: wait to be told where Kafka is; from then on, end orderly when the parent is gone."""
+    # Read without sys.stdin: its lock, held by a reader that waits, would hang the interpreter's end.
+    line = b""
+    while (byte := os.read(0, 1)) not in (b"", b"\n"):
+        line += byte
+    address = line.decode().strip()
+    if not address:
+        sys.exit("the parent ended before Kafka was there")
+    threading.Thread(target=_end_with_parent, daemon=True, name="leash").start()
+    return address
 
-    def wait_for_end() -> None:
-        while os.read(0, 1024):
-            continue
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(10)
-        os._exit(1)
 
-    threading.Thread(target=wait_for_end, daemon=True, name="leash").start()
+def _end_with_parent() -> None:
+    while os.read(0, 1024):
+        continue
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(10)
+    os._exit(1)
 
 
 def say_ready() -> None:

@@ -9,7 +9,8 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -130,51 +131,40 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
     say: Callable[[str], Any] = lambda _: None,
 ) -> Iterator[Running]:
     """A hub for as long as the block lasts. Ends the command, with what to do, if it cannot start whole."""
-    from hub.cli.processes import ready_arguments
-    from hub.cli.supervisor import Child, Supervisor
+    from hub.cli.supervisor import Supervisor
     from hub.events.problem import Misconfigured
     from hub.loading import load_hub
     from hub.stream import topics
     from hub.stream.broker import BrokerError, open_broker
 
     data_dir.mkdir(parents=True, exist_ok=True)
-    logs = data_dir / "logs"
-    logs.mkdir(exist_ok=True)
+    _make_keys(data_dir)
+    port = port or free_port()
+    supervisor = Supervisor(_children(config, data_dir, port, workers))
     try:
-        loaded = load_hub(config)
-        _make_keys(data_dir)
-        port = port or free_port()
-        with _closing(open_broker(kafka, data_dir, say=say)) as broker:
-            declared = topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains)
-            topics.ensure(broker.address, declared)
-            here = {"config": config, "data_dir": data_dir}
-            children = [
-                Child(
-                    "gateway",
-                    ready_arguments("gateway", broker.address, port=port, **here),
-                    logs / "gateway.log",
-                )
-            ]
-            for number in range(1, workers + 1):
-                name = f"worker-{number}"
-                arguments = ready_arguments("worker", broker.address, name=name, **here)
-                children.append(Child(name, arguments, logs / f"{name}.log"))
-            supervisor = Supervisor(children)
+        with ExitStack() as stack:
+            opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
+            stack.callback(lambda: opening.exception() or opening.result().stop())
+            stack.callback(supervisor.close)  # before the broker: they leave their group in order
+            supervisor.start()  # the children load while Kafka starts, and so do we
+            loaded = load_hub(config)
+            broker = opening.result()
+            topics.ensure(
+                broker.address,
+                topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains),
+            )
 
             def still_well() -> None:
                 if not broker.alive():
                     raise BrokerError("Kafka ended by itself", f"See {broker.log_path}")
 
-            try:
-                supervisor.start(60, still_well)
-                address = f"http://{loaded.settings.config.gateway.host}:{port}"
-                _announce(data_dir, address, broker.address)
-                yield Running(
-                    address, broker.address, data_dir, lambda: supervisor.watch(still_well), supervisor.stop
-                )
-            finally:
-                (data_dir / RUNNING).unlink(missing_ok=True)
-                supervisor.close()
+            supervisor.go(broker.address, 60, still_well)
+            address = f"http://{loaded.settings.config.gateway.host}:{port}"
+            _announce(data_dir, address, broker.address)
+            stack.callback((data_dir / RUNNING).unlink, missing_ok=True)
+            yield Running(
+                address, broker.address, data_dir, lambda: supervisor.watch(still_well), supervisor.stop
+            )
     except Misconfigured as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
@@ -184,12 +174,21 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
         raise typer.Exit(1) from None
 
 
-@contextmanager
-def _closing(broker: Any) -> Iterator[Any]:
-    try:
-        yield broker
-    finally:
-        broker.stop()
+def _children(config: Path, data_dir: Path, port: int, workers: int) -> list[Any]:
+    from hub.cli.processes import child_arguments
+    from hub.cli.supervisor import Child
+
+    logs = data_dir / "logs"
+    logs.mkdir(exist_ok=True)
+    children = [
+        Child("gateway", child_arguments("gateway", config, data_dir, port=port), logs / "gateway.log")
+    ]
+    for number in range(1, workers + 1):
+        name = f"worker-{number}"
+        children.append(
+            Child(name, child_arguments("worker", config, data_dir, name=name), logs / f"{name}.log")
+        )
+    return children
 
 
 def _make_keys(data_dir: Path) -> None:

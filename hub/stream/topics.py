@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import TopicAlreadyExistsError
+from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured, Problem
@@ -96,25 +96,26 @@ def ensure(servers: str, topics: Sequence[Topic]) -> None:
         ]
         if wrong:
             raise Misconfigured(wrong)
-        for topic in topics:
-            if topic.name not in existing:
-                _create(admin, topic)
+        missing = [topic for topic in topics if topic.name not in existing]
+        if missing:
+            _create(admin, missing)
     finally:
         admin.close()
 
 
-def _create(admin: KafkaAdminClient, topic: Topic) -> None:
+def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
+    made = admin.create_topics([_declared(topic) for topic in missing], raise_errors=False)
+    for answer in made["topics"]:
+        # Another worker may have been quicker, which is as well.
+        if answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
+            raise KafkaError(f"topic {answer['name']} could not be made: {answer['error_message']}")
+
+
+def _declared(topic: Topic) -> NewTopic:
     durable = {"min.insync.replicas": str(2 if topic.replication >= 3 else 1)}
-    try:
-        admin.create_topics(
-            [
-                NewTopic(
-                    topic.name,
-                    num_partitions=topic.partitions,
-                    replication_factor=topic.replication,
-                    topic_configs={**topic.settings, **durable},
-                )
-            ]
-        )
-    except TopicAlreadyExistsError:  # another worker was quicker
-        return
+    return NewTopic(
+        topic.name,
+        num_partitions=topic.partitions,
+        replication_factor=topic.replication,
+        topic_configs={**topic.settings, **durable},
+    )
