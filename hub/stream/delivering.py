@@ -89,7 +89,9 @@ class Delivering:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
+        loop = asyncio.get_running_loop()
         try:
+            await loop.run_in_executor(self._thread, self._transactor.prepare)
             while True:
                 await self._something_to_do()
                 await self._load()

@@ -116,7 +116,7 @@ class Polling:
     def _raw(self, source: PollingSource[Any, Any], page: Page) -> list[Output]:
         outputs = []
         for item in page.items:
-            body = json.dumps(item, ensure_ascii=False, separators=(",", ":")).encode()
+            body = json.dumps(item, separators=(",", ":")).encode()
             headers = [
                 (RAW_ID, source.raw_id(item, body).encode()),
                 (INSTANCE, source.instance.name.encode()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 Message = Any  # confluent_kafka.Message, which is untyped
 
@@ -20,6 +20,7 @@ def new_consumer(servers: str) -> Consumer:
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,  # how long the broker keeps a reader at the end waiting for more
         }
     )
 
@@ -28,9 +29,13 @@ def read_all(servers: str, topic: str, partition: int) -> Iterator[Message]:
     """Every committed record of a partition as it stands now, oldest first. Raises KafkaException."""
     consumer = new_consumer(servers)
     try:
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        # Asking first also has the client learn the partition's leader at once, and not a second later.
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+        if low == high:
+            return
+        consumer.assign([TopicPartition(topic, partition, low)])
         while True:
-            for message in consumer.consume(10_000, timeout=0.05):
+            for message in consumer.consume(10_000, timeout=0.02):
                 if at_end(message):
                     return
                 yield message
@@ -55,6 +60,7 @@ def read_one(servers: str, topic: str, partition: int, offset: int) -> Message |
     """The record at an offset, or None where it is gone. Raises KafkaException."""
     consumer = new_consumer(servers)
     try:
+        consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         consumer.assign([TopicPartition(topic, partition, offset)])
         message = consumer.poll(10)
         if message is None or at_end(message):

@@ -51,6 +51,7 @@ class StageRunner:
         """Process until cancelled. An error that gets here is a bug: it ends the worker, loudly."""
         loop = asyncio.get_running_loop()
         try:
+            await loop.run_in_executor(self._thread, self._transactor.prepare)
             while True:
                 batches = await self._collect()
                 await loop.run_in_executor(self._thread, self._step, batches)

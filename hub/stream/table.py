@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Event, Thread
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from hub.stream.reading import Message, at_end, new_consumer
 
@@ -38,12 +39,18 @@ class Table:
     def _follow(self) -> None:
         consumer = new_consumer(self._servers)
         try:
+            self._learn_leader(consumer)
             consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])
             while not self._stopping.is_set():
                 for message in consumer.consume(1000, timeout=0.1):
                     self._take(message)
         finally:
             consumer.close()
+
+    def _learn_leader(self, consumer: Consumer) -> None:
+        """At once, and not a second later; if Kafka is away, following will find it."""
+        with suppress(KafkaException):
+            consumer.get_watermark_offsets(TopicPartition(self._topic, 0), timeout=5)
 
     def _take(self, message: Message) -> None:
         try:

@@ -35,6 +35,13 @@ class Transactor:
         self._name = name
         self._producer: Producer | None = None
 
+    def prepare(self) -> None:
+        """Open the producer ahead of the first commit. Kafka being away is no matter: the commit will wait."""
+        try:
+            self._open()
+        except KafkaException:
+            self.close()
+
     def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         """Write `outputs` and move the group to `positions`, both or neither.
 
