@@ -51,6 +51,21 @@ def test_a_new_version_gets_the_next_id_and_the_old_ids_stay_readable(
     assert lock.update(folder) == []
 
 
+def test_no_id_is_given_twice_however_many_versions_there_are(folder: Path, change: Any) -> None:
+    given = [schema.id for schema in map(Registry.load(folder).by_type, Registry.load(folder).types())]
+    for name in (CAPTURED, CAPTURED, "licensing/fee.paid.avsc"):
+        change(name, lambda d: d.update(doc=d["doc"] + " More."))
+        given += [schema.id for schema in lock.update(folder)]
+    assert given == list(range(1, len(given) + 1))
+    assert [
+        schema.version for schema in Registry.load(folder).versions("uk.hub.payments.PaymentCaptured")
+    ] == [
+        1,
+        2,
+        3,
+    ]
+
+
 def test_layout_and_order_of_keys_are_no_new_version(folder: Path) -> None:
     for file in folder.glob("*/*.avsc"):
         file.write_text(json.dumps(json.loads(file.read_text("utf-8")), sort_keys=True), "utf-8")
