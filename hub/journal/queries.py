@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, Unpack
 
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select, update
 
-from hub.journal.database import open_database
+from hub.journal.database import WAIT_S, explained, open_database
 from hub.journal.rows import Counts, DeliveryRow, Detail, EventRow, Failure, Group, Page, Step, Tail
 from hub.journal.tables import dead_letters, deliveries, events, steps
 from hub.journal.tree import Node, build
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+_AT_ONCE = 5_000
+"""Ids in one query: both databases limit how many values a statement may take."""
+
 
 class NotFound(LookupError):
     """Nothing of that id is in the journal."""
 
 
+class Filters(TypedDict, total=False):
+    """What a search may ask for; an empty one asks for nothing. Times in epoch seconds, `until` exclusive."""
+
+    type: str
+    """An event type, or a pattern: `*` stands for anything, as in `payments.*`."""
+    party: str
+    subject: str
+    source: str
+    state: str
+    """The latest outcome."""
+    since: float
+    until: float
+    id_prefix: str
+    """How the id begins; finds raw records as well."""
+
+
 class Queries:
-    """Reads one journal; safe from any thread."""
+    """Reads one journal; safe from any thread. Every method raises JournalError where it cannot be read."""
 
-    def __init__(self, where: Path | str) -> None:
-        self._engine = open_database(where)
+    def __init__(self, where: Path | str, wait_s: float = WAIT_S) -> None:
+        self._engine = open_database(where, wait_s)
 
-    def search(
-        self, *, type: str = "*", party: str = "", subject: str = "", limit: int = 50, cursor: str = ""
-    ) -> Page:
-        """Events newest first; `type` may be a pattern such as `payments.*`. Raw records are left out."""
-        wanted: list[ColumnElement[bool]] = [events.c.type != ""]
-        if type != "*":
-            wanted.append(events.c.type.like(type.replace("%", "").replace("*", "%")))
-        if party:
-            wanted.append(events.c.party == party)
-        if subject:
-            wanted.append(events.c.subject == subject)
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def search(self, *, limit: int = 50, cursor: str = "", **filters: Unpack[Filters]) -> Page:
+        """Events newest first, `limit` at a time; `cursor` is the `next` of the page before.
+
+        What arrives meanwhile neither moves nor repeats what later pages show. Raises ValueError for a cursor
+        that is not ours.
+        """
+        wanted = _conditions(filters)
         if cursor:
-            at, _, after = cursor.partition("~")
-            older = events.c.first_at < float(at)
-            wanted.append(or_(older, and_(events.c.first_at == float(at), events.c.id < after)))
+            at, after = _position(cursor)
+            wanted.append(or_(events.c.first_at < at, and_(events.c.first_at == at, events.c.id < after)))
         order = (desc(events.c.first_at), desc(events.c.id))
-        rows = self._rows(select(events).where(*wanted).order_by(*order).limit(limit + 1))
-        items = [_as(EventRow, row) for row in rows[:limit]]
-        more = f"{items[-1].first_at!r}~{items[-1].id}" if len(rows) > limit else ""
+        found = self._all(EventRow, select(events).where(*wanted).order_by(*order).limit(limit + 1))
+        items = found[:limit]
+        more = f"{items[-1].first_at!r}~{items[-1].id}" if len(found) > limit else ""
         return Page(items=items, next=more)
 
     def show(self, event_id: str) -> Detail:
@@ -61,27 +79,34 @@ class Queries:
         )
 
     def trace(self, any_id: str) -> list[Node]:
-        """A case as trees, raw records at the roots: found by event, raw record, case or subject. Raises NotFound."""
+        """A case as trees, raw records at the roots: found by event, raw record, case or subject. Raises NotFound.
+
+        Raw records that only told something again are in it. What else a cause led to, in other cases, is not.
+        """
         hit = or_(events.c.id == any_id, events.c.correlation_id == any_id, events.c.subject == any_id)
         found = {row.id: row for row in self._all(EventRow, select(events).where(hit))}
         if not found:
             raise NotFound(any_id)
-        caused = select(events).where(events.c.causation_id.in_(list(found)))
-        found |= {row.id: row for row in self._all(EventRow, caused)}
-        cases = {row.correlation_id for row in found.values() if row.correlation_id}
-        whole = select(events).where(events.c.correlation_id.in_(cases))
-        found |= {row.id: row for row in self._all(EventRow, whole)}
-        causes = {row.causation_id for row in found.values() if row.causation_id} - found.keys()
-        found |= {row.id: row for row in self._all(EventRow, select(events).where(events.c.id.in_(causes)))}
-        return build(list(found.values()), self._steps(list(found)))
+        repeats = select(steps.c.event_id).where(steps.c.outcome == "duplicate")
+        repeated = self._texts(repeats, steps.c.causation_id, found)
+        found |= self._events(events.c.causation_id, found) | self._events(events.c.id, repeated)
+        found |= self._events(events.c.correlation_id, {row.correlation_id for row in found.values()} - {""})
+        happened = self._steps(found)
+        causes = {row.causation_id for row in found.values()} | {step.causation_id for step in happened}
+        while causes := causes - found.keys() - {""}:
+            above = self._events(events.c.id, causes)
+            happened += self._steps(above)
+            found |= above
+            causes = {row.causation_id for row in above.values()}
+        return build(list(found.values()), sorted(happened, key=lambda step: (step.at, step.number)))
 
     def tail(self, after: int, limit: int) -> Tail:
         """Steps written after number `after`; -1 starts now."""
         if after < 0:
-            with self._engine.connect() as connection:
-                return Tail(steps=[], last=connection.execute(select(func.max(steps.c.number))).scalar() or 0)
-        rows = self._rows(select(steps).where(steps.c.number > after).order_by(steps.c.number).limit(limit))
-        found = [_as(Step, row) for row in rows]
+            newest = self._rows(select(func.max(steps.c.number)))[0][0]
+            return Tail(steps=[], last=newest or 0)
+        query = select(steps).where(steps.c.number > after).order_by(steps.c.number).limit(limit)
+        found = self._all(Step, query)
         return Tail(steps=found, last=found[-1].number if found else after)
 
     def failures(self, status: str = "open") -> list[Group]:
@@ -126,34 +151,81 @@ class Queries:
 
     def mark_redriven(self, ids: Sequence[str]) -> None:
         """Show them as redriven at once; the worker's entry says the same a moment later."""
-        with self._engine.begin() as connection:
-            chosen = dead_letters.c.id.in_(list(ids))
-            connection.execute(update(dead_letters).where(chosen).values(status="redriven"))
+        with explained(self._engine), self._engine.begin() as connection:
+            for some in _portions(ids):
+                chosen = update(dead_letters).where(dead_letters.c.id.in_(some))
+                connection.execute(chosen.values(status="redriven"))
 
     def counts(self) -> Counts:
         """Totals for status and metrics."""
-        with self._engine.connect() as connection:
-            grouped = connection.execute(
-                select(steps.c.stage, steps.c.outcome, func.count()).group_by(steps.c.stage, steps.c.outcome)
-            ).all()
-            failed = select(func.count()).where(dead_letters.c.status == "open")
-            waiting = select(func.count()).where(deliveries.c.state == "attempt-failed")
-            return Counts(
-                outcomes={f"{stage}.{outcome}": count for stage, outcome, count in grouped},
-                open_failures=connection.execute(failed).scalar_one(),
-                pending_deliveries=connection.execute(waiting).scalar_one(),
-            )
+        by = (steps.c.stage, steps.c.outcome)
+        grouped = select(*by, func.count()).group_by(*by)
+        failed = select(func.count()).where(dead_letters.c.status == "open")
+        waiting = select(func.count()).where(deliveries.c.state == "attempt-failed")
+        return Counts(
+            outcomes={f"{stage}.{outcome}": count for stage, outcome, count in self._rows(grouped)},
+            open_failures=self._rows(failed)[0][0],
+            pending_deliveries=self._rows(waiting)[0][0],
+        )
 
-    def _steps(self, event_ids: Sequence[str]) -> list[Step]:
-        query = select(steps).where(steps.c.event_id.in_(list(event_ids)))
-        return self._all(Step, query.order_by(steps.c["at"], steps.c.number))
+    def _steps(self, event_ids: Collection[str]) -> list[Step]:
+        found: list[Step] = []
+        for some in _portions(event_ids):
+            query = select(steps).where(steps.c.event_id.in_(some))
+            found += self._all(Step, query.order_by(steps.c["at"], steps.c.number))
+        return found
 
-    def _rows(self, query: Select[Any]) -> Sequence[Row[Any]]:
-        with self._engine.connect() as connection:
+    def _events(self, column: ColumnElement[str], values: Collection[str]) -> dict[str, EventRow]:
+        found: dict[str, EventRow] = {}
+        for some in _portions(values):
+            rows = self._all(EventRow, select(events).where(column.in_(some)))
+            found |= {row.id: row for row in rows}
+        return found
+
+    def _texts(self, query: Select[Any], column: ColumnElement[str], values: Collection[str]) -> set[str]:
+        return {row[0] for some in _portions(values) for row in self._rows(query.where(column.in_(some)))}
+
+    def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        with explained(self._engine), self._engine.connect() as connection:
             return connection.execute(query).all()
 
     def _all(self, kind: type[T], query: Select[Any]) -> list[T]:
         return [_as(kind, row) for row in self._rows(query)]
+
+
+def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = []
+    pattern, prefix = filters.get("type", "*"), filters.get("id_prefix", "")
+    if prefix:
+        wanted.append(events.c.id.startswith(prefix, autoescape=True))
+    else:
+        wanted.append(events.c.type != "")  # only raw records have none
+    if pattern not in ("", "*"):
+        plain = pattern.replace("/", "//").replace("%", "/%").replace("_", "/_")
+        wanted.append(events.c.type.like(plain.replace("*", "%"), escape="/"))
+    for name in ("party", "subject", "source", "state"):
+        if filters.get(name):
+            wanted.append(events.c[name] == filters.get(name))
+    if "since" in filters:
+        wanted.append(events.c.first_at >= filters["since"])
+    if "until" in filters:
+        wanted.append(events.c.first_at < filters["until"])
+    return wanted
+
+
+def _position(cursor: str) -> tuple[float, str]:
+    at, mark, after = cursor.partition("~")
+    try:
+        if mark:
+            return float(at), after
+    except ValueError:
+        pass
+    raise ValueError("cursor: not one that a page gave")
+
+
+def _portions(values: Collection[str]) -> list[list[str]]:
+    ordered = list(values)
+    return [ordered[start : start + _AT_ONCE] for start in range(0, len(ordered), _AT_ONCE)]
 
 
 def _as(kind: type[T], row: Row[Any]) -> T:

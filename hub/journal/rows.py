@@ -33,6 +33,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     party: str
     source: str
+    correlation_id: str
+    causation_id: str
     route: str
     subscription: str
     attempt: int

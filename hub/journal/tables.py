@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, String, Table
 
-VERSION = 1
+VERSION = 2
 """Goes up with any change of the tables; an older journal is dropped and rebuilt from Kafka."""
 
 metadata = MetaData()
@@ -27,6 +27,8 @@ events = Table(
     Column("first_at", Float, nullable=False),
     Column("last_at", Float, nullable=False),
     Column("state", String, nullable=False),
+    Column("state_at", Float, nullable=False),
+    Column("state_rank", Integer, nullable=False),
     Index("events_by_correlation", "correlation_id"),
     Index("events_by_causation", "causation_id"),
     Index("events_by_subject", "subject"),
@@ -46,6 +48,8 @@ steps = Table(
     Column("subject", String, nullable=False),
     Column("party", String, nullable=False),
     Column("source", String, nullable=False),
+    Column("correlation_id", String, nullable=False),
+    Column("causation_id", String, nullable=False),
     Column("route", String, nullable=False),
     Column("subscription", String, nullable=False),
     Column("attempt", Integer, nullable=False),
@@ -57,6 +61,9 @@ steps = Table(
     Column("dead_letter", String, nullable=False, index=True),
     Index("steps_by_outcome", "stage", "outcome"),
 )
+# From a raw record that told nothing new to the event that it repeated; partial, since duplicates are few.
+_repeated = steps.c.outcome == "duplicate"
+Index("steps_by_repeat", steps.c.causation_id, sqlite_where=_repeated, postgresql_where=_repeated)
 
 deliveries = Table(
     "deliveries",
@@ -64,6 +71,7 @@ deliveries = Table(
     Column("event_id", String, primary_key=True),
     Column("subscription", String, primary_key=True),
     Column("state", String, nullable=False),
+    Column("state_rank", Integer, nullable=False),
     Column("attempts", Integer, nullable=False),
     Column("status", Integer, nullable=False),
     Column("reason", String, nullable=False),

@@ -11,7 +11,10 @@ from hub.journal.rows import EventRow, Step
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One event, raw record or step in the tree. `kind` is raw, event, attempt or failure; `at` epoch seconds."""
+    """One event, raw record or step in the tree; `at` in epoch seconds.
+
+    `kind` is raw, event, attempt, failure, or repeat: an event that was there already, told again.
+    """
 
     kind: str
     id: str
@@ -26,39 +29,56 @@ _SHOWN = frozenset({"delivered", "attempt-failed", "ended", "dead-lettered", "re
 
 
 def build(events: Sequence[EventRow], steps: Sequence[Step]) -> list[Node]:
-    """The trees of these events, oldest root first; a cause that is not among them makes a root."""
+    """The trees of these events, oldest root first; a cause that is not among them makes a root.
+
+    Each event is in them once, also where causes run in a circle: the oldest of the circle is then the root.
+    """
     by_id = {event.id: event for event in events}
     caused: dict[str, list[EventRow]] = defaultdict(list)
-    happened: dict[str, list[Step]] = defaultdict(list)
+    happened: dict[str, list[Node]] = defaultdict(list)
     for event in events:
         caused[event.causation_id if event.causation_id in by_id else ""].append(event)
     for step in steps:
-        if step.outcome in _SHOWN:
-            happened[step.event_id].append(step)
+        if step.outcome in _SHOWN and step.event_id in by_id:
+            # A repeat belongs to the record that told it again, where we have that.
+            repeat = step.outcome == "duplicate" and step.causation_id in by_id
+            happened[step.causation_id if repeat else step.event_id].append(_step_node(step))
+    drawn: set[str] = set()
 
     def node(event: EventRow) -> Node:
-        below = [node(child) for child in caused.get(event.id, ())]
-        below += [_step_node(step) for step in happened.get(event.id, ())]
-        raw = not event.type
-        who = f"raw record from {event.source}" if raw else f"{event.type} {event.subject}"
-        via = f" → {event.party} by {event.route}" if event.route else ""
-        return Node(
-            kind="raw" if raw else "event",
-            id=event.id,
-            label=who + via,
-            state=event.state,
-            at=event.first_at,
-            children=sorted(below, key=lambda child: child.at),
-        )
+        drawn.add(event.id)
+        below = [node(child) for child in caused.get(event.id, ()) if child.id not in drawn]
+        below += happened.get(event.id, ())
+        return _event_node(event, sorted(below, key=lambda child: child.at))
 
-    return sorted((node(root) for root in caused[""]), key=lambda root: root.at)
+    roots = [node(root) for root in caused[""]]
+    roots += [node(lost) for lost in sorted(events, key=_age) if lost.id not in drawn]
+    return sorted(roots, key=lambda root: (root.at, root.id))
+
+
+def _age(event: EventRow) -> tuple[float, str]:
+    return event.first_at, event.id
+
+
+def _event_node(event: EventRow, children: list[Node]) -> Node:
+    raw = not event.type
+    who = f"raw record from {event.source}" if raw else f"{event.type} {event.subject}"
+    via = f" → {event.party} by {event.route}" if event.route else ""
+    return Node(
+        kind="raw" if raw else "event",
+        id=event.id,
+        label=who + via,
+        state=event.state,
+        at=event.first_at,
+        children=children,
+    )
 
 
 def _step_node(step: Step) -> Node:
     if step.dead_letter:
         kind, label = "failure", f"{step.outcome} at {step.stage}"
     elif step.outcome == "duplicate":
-        kind, label = "attempt", "told again: recognised as a duplicate"
+        kind, label = "repeat", f"{step.type} {step.subject} told again"
     else:
         kind = "attempt"
         label = f"attempt {step.attempt} to subscription {step.subscription}"
