@@ -55,7 +55,7 @@ def _fetch(folder: Path, say: Say) -> None:
         part.mkdir()
         for jar in _resolve(Path(made) / "jgo"):
             shutil.copy2(jar, part / jar.name)
-        _verify(part)
+        verify(part)
         (part / "verified").write_text(_digest(LOCK))
         shutil.rmtree(folder, ignore_errors=True)  # half a fetch from before
         try:
@@ -77,7 +77,8 @@ def _resolve(cache: Path) -> list[Path]:
     return sorted(Path(jar) for jar in environment.all_jars)
 
 
-def _verify(folder: Path) -> None:
+def verify(folder: Path) -> None:
+    """Every jar in `folder` is the one in the lock, and none is missing. Raises BrokerError naming one."""
     locked = (line.split("  ") for line in LOCK.read_text().splitlines())
     wanted = {name: digest for digest, name in locked}
     found = {path.name: _digest(path) for path in folder.glob("*.jar")}

@@ -6,6 +6,7 @@ import base64
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,10 @@ from hub.stream.broker.distribution import Say, class_path, java
 from hub.stream.broker.errors import BrokerError
 
 _QUICK_START = ("-XX:TieredStopAtLevel=1",)  # starts in 3 s and not 5, at the price of throughput
-_GUARDIAN = 'cat >/dev/null; kill -TERM "$1"; for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" || exit; sleep 1; done; kill -KILL "$1"'
+_GUARDIAN = """cat >/dev/null; kill -TERM "$1"
+for i in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$1" || exit; sleep 1; done
+kill -KILL "$1"
+"""
 
 
 class EmbeddedBroker:
@@ -207,11 +211,14 @@ class EmbeddedBroker:
             raise BrokerError(
                 f"{data} holds topics ({held[0]}, …) but its meta.properties is damaged", remedy
             )
+        shutil.rmtree(data, ignore_errors=True)  # half a format, which would not be taken up again
         cluster_id = self._cluster_id or _new_cluster_id()
         self._say("formatting Kafka's data directory")
         done = subprocess.run(
-            [java(), "-XX:TieredStopAtLevel=1", "-cp", jars, "kafka.tools.StorageTool", "format"]
-            + ["--ignore-formatted", "-t", cluster_id, "-c", str(properties)],
+            [
+                *(java(), *_QUICK_START, "-cp", jars, "kafka.tools.StorageTool"),
+                *("format", "-t", cluster_id, "-c", str(properties)),
+            ],
             capture_output=True,
             text=True,
             check=False,
