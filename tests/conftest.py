@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from hub.stream.broker import open_broker
+from hub.testing.live import LiveHub, live_hub
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -29,8 +32,15 @@ def samples() -> Path:
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real Kafka: embedded, testcontainers, or one that is there."""
-    from hub.stream.broker import open_broker
-
     broker = open_broker(os.environ.get("HUB_TEST_KAFKA", "embedded"), tmp_path_factory.mktemp("kafka"))
     yield broker.address
     broker.stop()
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveHub]:
+    """A whole hub, one for all tests that only send to it and subscribe."""
+    with live_hub(
+        tmp_path_factory.mktemp("hub"), ROOT, os.environ.get("HUB_TEST_KAFKA", "embedded")
+    ) as running:
+        yield running

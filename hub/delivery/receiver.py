@@ -36,6 +36,7 @@ class Receiver:
         self._answer = answer or (lambda _: 204)
         self._changed = threading.Condition()
         self.secret: Secret | None = None
+        self.subscription_id = ""
         self.received: list[Received] = []
         self.attempts = 0
         self.refused = 0
@@ -43,7 +44,7 @@ class Receiver:
     @contextmanager
     def running(self, port: int = 0) -> Iterator[str]:
         """Listen on the loopback address while the block lasts; yields the URL to subscribe."""
-        server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        server = _Server(("127.0.0.1", port), _handler(self))
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -77,6 +78,13 @@ class Receiver:
                 self.received.append(one)
                 self._changed.notify_all()
         return status
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A hub that hangs up is its own affair, not a traceback on this terminal."""
 
 
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:

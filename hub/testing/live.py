@@ -1,0 +1,155 @@
+"""A whole hub for tests: real processes, real Kafka, GOV.UK Pay played by its simulator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import yaml
+
+from connectors.govuk_pay.simulator import PaySimulator
+from hub.cli.client import Client
+from hub.delivery.receiver import Received, Receiver
+from hub.delivery.signing import Secret
+
+COUNCILS = {"birmingham-pay": "E08000025", "westminster-pay": "E09000033"}
+
+
+def write_config(folder: Path, root: Path, **sections: Any) -> Path:
+    """A `hub.yaml` in `folder` over the project's connectors, routes and schemas."""
+    for name in ("connectors", "routes", "schemas"):
+        if not (folder / name).exists():
+            (folder / name).symlink_to(root / name)
+    for name, secret in (("signing-secret", "webhook_test_key"), ("api-key", "api_test_key")):
+        (folder / name).write_text(secret)
+    instance = {
+        "connector": "govuk_pay",
+        "poll_every_s": 1,
+        "config": {"signing_secret": {"file": "signing-secret"}, "api_key": {"file": "api-key"}},
+    }
+    config: dict[str, Any] = {
+        "parties": {party: {"name": f"Council {party}"} for party in COUNCILS.values()},
+        "instances": {name: {**instance, "party": party} for name, party in COUNCILS.items()},
+        "delivery": {"allow_local": True, "speed": 100},
+        **sections,
+    }
+    path = folder / "hub.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@dataclass
+class LiveHub:
+    """`hub up` as a process of its own, on a data directory that outlives it."""
+
+    config: Path
+    data_dir: Path
+    kafka: str = "embedded"
+    workers: int = 1
+    simulators: dict[str, PaySimulator] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def client(self) -> Client:
+        """The commands' client."""
+        return Client(self.data_dir)
+
+    @property
+    def gateway(self) -> str:
+        """The gateway's address."""
+        return self.client.gateway
+
+    def start(self, timeout: float = 60) -> None:
+        """Start, and return once it takes events."""
+        environment = dict(os.environ)
+        for name, simulator in self.simulators.items():
+            environment[f"HUB_{name}_BASE_URL".upper().replace("-", "_")] = (
+                simulator.url or "http://127.0.0.1:9"
+            )
+        (self.data_dir / "hub.json").unlink(missing_ok=True)
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        with (self.data_dir / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "hub", "up", "--config", str(self.config)),
+                    *("--data-dir", str(self.data_dir), "--port", "0"),
+                    *("--kafka", self.kafka, "--workers", str(self.workers)),
+                ],
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + timeout
+        while not (self.data_dir / "hub.json").is_file():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"hub up failed:\n{(self.data_dir / 'up.log').read_text()[-3000:]}")
+            time.sleep(0.05)
+
+    def kill(self) -> None:
+        """`kill -9` of `hub up`: everything else of it must end by itself."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self, timeout: float = 30) -> int:
+        """Stop in order; the exit status."""
+        assert self.process is not None
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout)
+
+    def post(self, instance: str, body: bytes, headers: dict[str, str] | None = None) -> httpx2.Response:
+        """Post a webhook, signed as GOV.UK Pay would unless `headers` are given."""
+        signed = self.simulators[instance].sign(body) if headers is None else headers
+        return httpx2.post(f"{self.gateway}/webhooks/{instance}", content=body, headers=signed, timeout=10)
+
+    @contextmanager
+    def subscriber(
+        self, party: str, answer: Callable[[Received], int] | None = None, **asked: Any
+    ) -> Iterator[Receiver]:
+        """A subscriber that verifies every signature, subscribed for the length of the block."""
+        receiver = Receiver(answer)
+        with receiver.running() as url:
+            made = self.client.post("/v1/subscriptions", {"party": party, "url": url, **asked})
+            receiver.secret = Secret(made["secret"])
+            receiver.subscription_id = made["id"]
+            yield receiver
+            self.client.delete(f"/v1/subscriptions/{made['id']}")
+
+
+@contextmanager
+def live_hub(
+    folder: Path, root: Path, kafka: str = "embedded", workers: int = 1, **sections: Any
+) -> Iterator[LiveHub]:
+    """A hub with both councils' GOV.UK Pay, up for the length of the block."""
+    secrets = {"signing_secret": "webhook_test_key", "api_key": "api_test_key"}
+    pays = {name: PaySimulator(**secrets) for name in COUNCILS}  # type: ignore[arg-type]
+    hub = LiveHub(write_config(folder, root, **sections), folder / "data", kafka, workers, pays)
+    with pays["birmingham-pay"].running(), pays["westminster-pay"].running():
+        hub.start()
+        for name, pay in pays.items():
+            pay.webhook_url = f"{hub.gateway}/webhooks/{name}"
+        try:
+            yield hub
+        finally:
+            hub.stop()
+
+
+def until(done: Callable[[], bool], timeout: float = 30) -> bool:
+    """Whether `done()` came to hold in time."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if done():
+            return True
+        time.sleep(0.1)
+    return done()
