@@ -74,7 +74,7 @@ class Polling:
         mine = set(partitions)
         for key, source in self._sources.items():
             if self.partition_of(key) in mine and key not in self._running:
-                self._running[key] = asyncio.create_task(self._poll(key, source), name=f"poll {key}")
+                self._running[key] = asyncio.create_task(self._keep(key, source), name=f"poll {key}")
 
     async def revoked(self) -> None:
         """Stop all pollers; what a page in flight would commit is fenced off."""
@@ -89,7 +89,18 @@ class Polling:
         self._thread.shutdown(wait=True)
         self._transactor.close()
 
-    async def _poll(self, key: str, source: PollingSource[Any, Any]) -> None:
+    async def _keep(self, key: str, source: PollingSource[Any, Any]) -> None:
+        """Poll for as long as the partition is ours. What goes wrong on the hub's side is told, and begun again."""
+        while True:
+            try:
+                if await self._poll(key, source):
+                    return
+            except Exception:
+                log.exception("poller-failed", instance=key)
+            await asyncio.sleep(_FIRST_PAUSE)
+
+    async def _poll(self, key: str, source: PollingSource[Any, Any]) -> bool:
+        """True when it is over for good, False when it is to begin again from what is committed."""
         state = await self._in_thread(self._stored, key)
         pause = _FIRST_PAUSE
         while True:
@@ -98,7 +109,7 @@ class Polling:
             except Stop as stop:
                 log.error("poller-halted", instance=key, reason=stop.reason)
                 await self._commit(key, [], Cursor(cursor=state.cursor, error=stop.reason, halted=True))
-                return
+                return True
             except Exception as error:  # noqa: BLE001 - one instance's fault must not stop the others
                 reason = error.reason if isinstance(error, HubError) else type(error).__name__
                 wait = (error.after if isinstance(error, Retry) else None) or pause
@@ -109,7 +120,8 @@ class Polling:
             pause = _FIRST_PAUSE
             state = Cursor(cursor=page.next, polled_at=time())
             if not await self._commit(key, self._raw(source, page), state):
-                return  # the partition has moved: its new holder polls
+                log.warning("poller-fenced", instance=key)
+                return False  # the group has moved on: if the partition is still ours, we begin again
             if not page.more:
                 await asyncio.sleep(source.instance.poll_every_s or source.every.total_seconds())
 

@@ -65,6 +65,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, one message per batch."""
 
     _positions: Positions = {}  # noqa: RUF012 - replaced as a whole, never changed
+    _told: Fence | None = None
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -99,6 +100,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         offsets = {tp: found[tp.topic, tp.partition] for tp in places}
         await self._thread.seek_wait(offsets)
         self._positions = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        fence, positions = self.membership()
+        if fence != self._told:  # Faust seeks more than once
+            self._told = fence
+            await self.app.on_positioned(positions)
         return offsets
 
     def membership(self) -> tuple[Fence, Positions]:

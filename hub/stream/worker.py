@@ -112,17 +112,18 @@ class Worker:
     def _follow_assignment(
         self, app: Any, delivering: Delivering, polling: Polling, on_ready: Callable[[], None]
     ) -> None:
-        async def assigned(_app: Any, places: Any, **_: Any) -> None:
-            await delivering.assigned({tp.partition for tp in places if tp.topic.startswith("inbox.")})
-            await polling.assigned({tp.partition for tp in places if tp.topic == topics.CONNECTORS})
-            log.info("partitions-assigned", worker=self._name, count=len(places))
+        async def positioned(positions: Positions) -> None:
+            await delivering.assigned({part for topic, part in positions if topic.startswith("inbox.")})
+            await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
+            log.info("partitions-assigned", worker=self._name, count=len(positions))
             on_ready()
 
         async def revoked(_app: Any, _places: Any, **_: Any) -> None:
             await polling.revoked()
             await delivering.revoked()
 
-        app.on_partitions_assigned.connect(assigned, weak=False)
+        # Not Faust's signal of the assignment: at that time nobody knows yet where reading goes on.
+        app.on_positioned = positioned
         app.on_partitions_revoked.connect(revoked, weak=False)
 
     async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
