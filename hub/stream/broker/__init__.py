@@ -2,87 +2,67 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from hub.stream.broker.distribution import Say
 from hub.stream.broker.errors import BrokerError
 
+if TYPE_CHECKING:
+    from hub.stream.broker.distribution import Say
+
 __all__ = ["Broker", "BrokerError", "open_broker"]
+
+_ADDRESSES = re.compile(r"[^\s,:]+:\d+|\[[0-9a-fA-F:]+\]:\d+")
 
 
 class Broker(Protocol):
     """A broker that answers."""
 
     log_path: Path | None
+    """Where it writes what it does, if it is ours."""
 
     @property
     def address(self) -> str:
         """`host:port`, several separated by commas."""
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, if it is a child of ours."""
+
     def alive(self) -> bool:
         """Whether it is still there, as far as we are responsible for it."""
 
-    def stop(self) -> None:
-        """Stop what `open_broker` started."""
+    def stop(self, timeout: float = 10) -> None:
+        """Stop what `open_broker` started. Idempotent."""
 
 
 def open_broker(
-    setting: str, data_dir: Path, *, say: Say = lambda _: None, throughput: bool = False
+    setting: str,
+    data_dir: Path,
+    *,
+    port: int | None = None,
+    say: Say = lambda _: None,
+    throughput: bool = False,
 ) -> Broker:
-    """`embedded`, `testcontainers` or `host:port[,host:port…]`. Raises BrokerError."""
+    """`embedded`, `testcontainers` or `host:port[,host:port…]`; it answers when this returns.
+
+    `data_dir`, `port` and `throughput` are for the embedded one; `say` is told of what takes long. Raises
+    BrokerError with a remedy.
+    """
     if setting == "embedded":
         from hub.stream.broker.embedded import EmbeddedBroker
 
-        broker = EmbeddedBroker(data_dir, say=say, throughput=throughput)
+        broker = EmbeddedBroker(data_dir, port=port, say=say, throughput=throughput)
         broker.start()
         return broker
     if setting == "testcontainers":
-        return _Container()
-    return _Given(setting)
+        from hub.stream.broker.container import ContainerBroker
 
+        return ContainerBroker(say)
+    if not all(_ADDRESSES.fullmatch(address) for address in setting.split(",")):
+        remedy = "Give `embedded`, `testcontainers`, or host:port[,host:port…]"
+        raise BrokerError(f"{setting!r} names no Kafka", remedy)
+    from hub.stream.broker.given import GivenBroker
 
-class _Given:
-    """A broker that somebody else runs."""
-
-    log_path: Path | None = None
-
-    def __init__(self, address: str) -> None:
-        from confluent_kafka import KafkaException
-        from confluent_kafka.admin import AdminClient
-
-        self.address = address
-        try:
-            AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(timeout=10)
-        except KafkaException as error:
-            remedy = "Start it, correct --kafka, or leave --kafka away for the embedded one"
-            raise BrokerError(f"no Kafka answers at {address} ({error.args[0].name()})", remedy) from None
-
-    def alive(self) -> bool:
-        return True
-
-    def stop(self) -> None:
-        return
-
-
-class _Container:
-    """Kafka in Docker, by testcontainers."""
-
-    log_path: Path | None = None
-
-    def __init__(self) -> None:
-        try:
-            from testcontainers.kafka import KafkaContainer
-
-            self._container: Any = KafkaContainer("apache/kafka:4.3.1").with_kraft()
-            self._container.start()
-        except Exception as error:
-            remedy = "Install the dev extra and start Docker, or use the embedded broker"
-            raise BrokerError(f"testcontainers gives no Kafka: {type(error).__name__}", remedy) from error
-        self.address = str(self._container.get_bootstrap_server())
-
-    def alive(self) -> bool:
-        return bool(self._container.get_wrapped_container().status != "exited")
-
-    def stop(self) -> None:
-        self._container.stop()
+    return GivenBroker(setting)
