@@ -41,7 +41,7 @@ class Client:
         """DELETE."""
         self.call("DELETE", path)
 
-    def call(self, method: str, path: str, **options: Any) -> Any:
+    def call(self, method: str, path: str, *, missing_is_none: bool = False, **options: Any) -> Any:
         """Any request. Ends the command when the gateway refuses or does not answer."""
         try:
             response = self._http.request(method, path, **options)
@@ -49,6 +49,8 @@ class Client:
             fail(f"the hub at {self.gateway} does not answer ({type(error).__name__}). Is `hub up` running?")
         if response.is_success:
             return response.json() if response.content else None
+        if response.status_code == 404 and missing_is_none:
+            return None
         try:
             detail = response.json()["detail"]
         except (ValueError, KeyError, TypeError):

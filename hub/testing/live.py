@@ -57,11 +57,16 @@ class LiveHub:
     workers: int = 1
     simulators: dict[str, PaySimulator] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    _client: tuple[str, Client] | None = None
+    _http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=10))
 
     @property
     def client(self) -> Client:
-        """The commands' client."""
-        return Client(self.data_dir)
+        """The commands' client, kept for as long as the gateway stays where it is."""
+        where = (self.data_dir / "hub.json").read_text()
+        if self._client is None or self._client[0] != where:
+            self._client = (where, Client(self.data_dir))
+        return self._client[1]
 
     @property
     def gateway(self) -> str:
@@ -111,7 +116,7 @@ class LiveHub:
     def post(self, instance: str, body: bytes, headers: dict[str, str] | None = None) -> httpx2.Response:
         """Post a webhook, signed as GOV.UK Pay would unless `headers` are given."""
         signed = self.simulators[instance].sign(body) if headers is None else headers
-        return httpx2.post(f"{self.gateway}/webhooks/{instance}", content=body, headers=signed, timeout=10)
+        return self._http.post(f"{self.gateway}/webhooks/{instance}", content=body, headers=signed)
 
     @contextmanager
     def subscriber(
