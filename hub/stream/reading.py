@@ -10,14 +10,14 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 Message = Any  # confluent_kafka.Message, which is untyped
 
 
-def new_consumer(servers: str) -> Consumer:
+def new_consumer(servers: str, isolation: str = "read_committed") -> Consumer:
     """A consumer outside any group that reads what is committed, and says when it is at the end."""
     return Consumer(
         {
             "bootstrap.servers": servers,
             "group.id": "hub-reading",  # required by the client; nothing is ever committed under it
             "enable.auto.commit": False,
-            "isolation.level": "read_committed",
+            "isolation.level": isolation,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "fetch.wait.max.ms": 50,  # how long the broker keeps a reader at the end waiting for more
@@ -26,19 +26,35 @@ def new_consumer(servers: str) -> Consumer:
 
 
 def read_all(servers: str, topic: str, partition: int) -> Iterator[Message]:
-    """Every committed record of a partition as it stands now, oldest first. Raises KafkaException."""
+    """Every committed record of a partition as it stands now, oldest first. Raises KafkaException.
+
+    A transaction that is being finished at this moment counts: its end is awaited. Without that, what a worker
+    committed just before it died could be missed, since Kafka writes the markers after it has answered.
+    """
+    low, high = _bounds(servers, topic, partition)
+    if low == high:
+        return
     consumer = new_consumer(servers)
     try:
-        # Asking first also has the client learn the partition's leader at once, and not a second later.
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        if low == high:
-            return
+        # Asking first has the client learn the partition's leader at once, and not a second later.
+        consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         consumer.assign([TopicPartition(topic, partition, low)])
         while True:
             for message in consumer.consume(10_000, timeout=0.02):
-                if at_end(message):
+                if not at_end(message):
+                    yield message
+                elif message.offset() >= high:
                     return
-                yield message
+    finally:
+        consumer.close()
+
+
+def _bounds(servers: str, topic: str, partition: int) -> tuple[int, int]:
+    """The first offset and the one after the last, open transactions included."""
+    consumer = new_consumer(servers, "read_uncommitted")
+    try:
+        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+        return int(low), int(high)
     finally:
         consumer.close()
 

@@ -222,5 +222,7 @@ def test_three_brokers_go_on_when_one_dies_and_take_it_back(tmp_path: Path) -> N
         write(cluster.address, "replicated", b"3")
         assert values(cluster.address, "replicated") == [b"1", b"2", b"3"]
     with EmbeddedCluster(tmp_path) as again:
-        write(again.address, "replicated", b"4")  # once it is confirmed, a leader knows how far the others are
+        write(
+            again.address, "replicated", b"4"
+        )  # once it is confirmed, a leader knows how far the others are
         assert values(again.address, "replicated") == [b"1", b"2", b"3", b"4"]

@@ -11,7 +11,7 @@ from hub.stream.broker import ports, storage
 from hub.stream.broker.distribution import Say
 from hub.stream.broker.embedded import EmbeddedBroker, Member
 
-_PATIENCE = 3  # seconds; Kafka mends what a broker had no time to close when it starts again
+_PATIENCE = 2  # seconds; Kafka mends what a broker had no time to close when it starts again
 
 
 class EmbeddedCluster:

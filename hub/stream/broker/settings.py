@@ -41,5 +41,10 @@ def server_properties(node_id: int, port: int, voters: Mapping[int, int]) -> str
     if replicas == 1:
         settings |= {"controller.quorum.append.linger.ms": 0}  # nobody to share a write with
     else:  # only tests run several on one machine, and they wait for a dead one to be noticed
-        settings |= {"broker.heartbeat.interval.ms": 500, "broker.session.timeout.ms": 3000}
+        settings |= {
+            "broker.heartbeat.interval.ms": 500,
+            "broker.session.timeout.ms": 3000,
+            "controller.quorum.election.timeout.ms": 500,
+            "controller.quorum.election.backoff.max.ms": 300,
+        }
     return "".join(f"{name}={value}\n" for name, value in settings.items())

@@ -1,0 +1,126 @@
+"""Routing a batch: right party, stable ids, input order; one bad event costs only itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.events.envelope import Envelope, Event
+from hub.registry.codec import encode
+from hub.registry.schemas import Registry
+from hub.routes import Route, col
+from hub.routes.compiler import compile_route
+from hub.routes.engine import Engine
+from hub.routes.loader import load_routes
+
+ROOT = Path(__file__).parents[2]
+REGISTRY = Registry.load(ROOT / "schemas")
+ENGINE = Engine(load_routes(ROOT / "routes", REGISTRY), ["E08000025", "E09000033"])
+
+
+def captured(number: int, reference: str = "PREM/1", party: str = "E08000025", **data: Any) -> Event:
+    payment_id = f"payment{number:019}"
+    envelope = Envelope(
+        id=f"event-{number}",
+        source="/connectors/govuk_pay/birmingham-pay",
+        type="payments.payment.captured",
+        subject=payment_id,
+        time=datetime(2026, 5, 1, tzinfo=UTC),
+        party=party,
+        correlation_id="case",
+        causation_id="raw",
+        traceparent="",
+    )
+    names = {field.name: None for field in REGISTRY.by_type(envelope.type).fields}
+    known = {
+        "payment_id": payment_id,
+        "amount": 100,
+        "currency": "GBP",
+        "reference": reference,
+        "description": "",
+        "state": "success",
+        "created_at": 0,
+        "metadata": {},
+    }
+    return Event(envelope, {**names, **known, **data})
+
+
+def fees(events: list[Event]) -> list[Event]:
+    routed, refused = ENGINE.run(events)
+    assert not refused
+    return [one.event for one in routed if one.route == "licence-fee-paid"]
+
+
+def test_a_fee_is_told_to_the_council_that_was_paid() -> None:
+    (fee,) = fees([captured(1, party="E09000033", metadata={"licence_type": "premises"})])
+    assert fee.envelope.party == fee.data["council"] == "E09000033"
+    assert fee.data["licence_type"] == "premises"
+    assert fee.envelope.subject == "PREM/1"
+    encode(REGISTRY.by_type("licensing.fee.paid"), fee.data)
+
+
+@pytest.mark.parametrize(
+    ("reference", "metadata", "is_fee"),
+    [
+        ("PREM/2026/1", {}, True),
+        ("TAXI-77", {}, True),
+        ("COUNCIL-TAX-1", {}, False),
+        ("COUNCIL-TAX-1", {"licence_reference": "PHV/9"}, True),
+        ("premises", {}, False),
+    ],
+)
+def test_what_counts_as_a_licence_fee(reference: str, metadata: dict[str, str], is_fee: bool) -> None:
+    assert bool(fees([captured(1, reference, metadata=metadata)])) is is_fee
+
+
+def test_same_input_same_id_and_another_for_every_route_and_party() -> None:
+    once, again = ENGINE.run([captured(1)])[0], ENGINE.run([captured(1)])[0]
+    assert [one.event.envelope.id for one in once] == [one.event.envelope.id for one in again]
+    other = ENGINE.run([captured(1, party="E09000033")])[0]
+    ids = {one.event.envelope.id for one in [*once, *other]}
+    assert len(ids) == len(once) + len(other) == 4
+
+
+def test_an_unknown_party_is_refused_and_the_others_go_on() -> None:
+    routed, refused = ENGINE.run([captured(1), captured(2, party="E99999999"), captured(3)])
+    assert {one.row for one in refused} == {1}
+    assert {one.row for one in routed} == {0, 2}
+
+
+def test_one_bad_event_in_the_middle_of_a_batch_costs_only_itself() -> None:
+    route = Route(
+        name="strict",
+        on=("payments.payment.captured",),
+        to=col("ce.party"),
+        when=col("reference").cast(int) > 0,
+    )
+    engine = Engine(compile_route(route, REGISTRY), ["E08000025"])
+    events = [captured(number, str(number + 1)) for number in range(100)]
+    events[57] = captured(57, "not a number")
+    routed, refused = engine.run(events)
+    assert [fault.row for fault in refused] == [57]
+    assert [one.row for one in routed] == [row for row in range(100) if row != 57]
+
+
+@given(st.lists(st.sampled_from(["E08000025", "E09000033"]), max_size=40))
+def test_outputs_keep_the_order_of_their_inputs(parties: list[str]) -> None:
+    events = [captured(number, party=party) for number, party in enumerate(parties)]
+    routed, refused = ENGINE.run(events)
+    assert not refused
+    rows = [one.row for one in routed]
+    assert rows == sorted(rows)
+    assert {one.row for one in routed} == set(range(len(parties)))
+
+
+def test_what_led_to_an_output_is_told() -> None:
+    (fee,) = fees([captured(5)])
+    assert fee.envelope.causation_id == "event-5"
+    assert fee.envelope.correlation_id == "case"
+    assert fee.envelope.traceparent.startswith("00-")
+    assert replace(fee.envelope, id="").source == "/routes/licence-fee-paid"
