@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hub.stream.broker import BrokerError, distribution
+from hub.stream.broker import BrokerError, distribution, quickstart
+from hub.stream.broker.embedded import EmbeddedBroker
 
 
 def told(what: list[str]) -> distribution.Say:
@@ -69,6 +70,13 @@ def test_what_a_killed_fetch_left_is_cleared_away(cache: Path) -> None:
         assert not left.exists()
         assert workshop.parent == cache.parent
     assert not workshop.exists()
+
+
+def test_a_damaged_cache_for_quick_starts_costs_time_and_nothing_else(cache: Path, tmp_path: Path) -> None:
+    quickstart.cache_path().write_bytes(b"no cache at all")
+    with EmbeddedBroker(tmp_path / "data") as broker:
+        assert broker.alive()
+    assert (cache / "bootstrap.checkpoint").is_file()  # and the first format leaves the others their start
 
 
 def test_kafka_that_cannot_be_fetched_says_what_to_do(

@@ -178,7 +178,8 @@ class EmbeddedBroker:
             )
         kept = self._home / "ports.json"
         self._port = self._wanted or ports.remembered(kept, "broker")
-        member = self._member or Member(1, storage.new_id(), {1: ports.remembered(kept, "controller")})
+        controller = ports.remembered(kept, "controller", other_than=self._port)
+        member = self._member or Member(1, storage.new_id(), {1: controller})
         ports.remember(kept, broker=self._port, controller=member.voters[member.node_id])
         text = settings.server_properties(member.node_id, self._port, member.voters)
         (self._home / "server.properties").write_text(text)

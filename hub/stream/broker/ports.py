@@ -12,11 +12,11 @@ from pathlib import Path
 _LOWEST, _HIGHEST = 20_000, 32_000
 
 
-def free_port() -> int:
+def free_port(other_than: int = 0) -> int:
     """A port that nobody listens on."""
     while True:
         port = _LOWEST + secrets.randbelow(_HIGHEST - _LOWEST)
-        if is_free(port):
+        if port != other_than and is_free(port):
             return port
 
 
@@ -40,13 +40,13 @@ def is_open(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def remembered(path: Path, name: str) -> int:
+def remembered(path: Path, name: str, other_than: int = 0) -> int:
     """The port kept under that name in the JSON file `path` if it is free, another otherwise."""
     try:
         port = int(json.loads(path.read_text())[name])
     except (OSError, ValueError, KeyError, TypeError):  # none yet, or half a file: ports are worth no error
-        return free_port()
-    return port if is_free(port) else free_port()
+        return free_port(other_than)
+    return port if port != other_than and is_free(port) else free_port(other_than)
 
 
 def remember(path: Path, **ports: int) -> None:
