@@ -55,7 +55,7 @@ class Client:
             detail = response.json()["detail"]
         except (ValueError, KeyError, TypeError):
             detail = f"the hub answered {response.status_code}"
-        fail(str(detail))
+        return fail(str(detail))
 
 
 def fail(message: str) -> Any:

@@ -16,7 +16,7 @@ AnyId = Annotated[str, typer.Argument(help="Id of an event or raw record, a corr
 
 
 @app.command()
-def search(  # noqa: PLR0913 - each is an option of the command
+def search(
     type: Annotated[str, typer.Option(help="Event type or pattern, such as payments.*")] = "*",
     party: Annotated[str, typer.Option(help="Party, such as E08000025.")] = "",
     subject: Annotated[str, typer.Option(help="The entity, such as a payment id.")] = "",
@@ -73,4 +73,5 @@ def step_line(step: dict[str, Any]) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(step["at"])) + f".{int(step['at'] % 1 * 1000):03d}"
     where = step.get("subscription") or step.get("route") or step.get("source") or ""
     told = " ".join(str(step[name]) for name in ("status", "reason") if step.get(name))
-    return f"{at}  {step['outcome']:<14} {step.get('type') or '-':<28} {step.get('subject', ''):<28} {where} {told}".rstrip()
+    what = f"{step['outcome']:<14} {step.get('type') or '-':<28} {step.get('subject', ''):<28}"
+    return f"{at}  {what} {where} {told}".rstrip()

@@ -71,7 +71,7 @@ def gateway(
 
     async def serve() -> None:
         serving = asyncio.create_task(server.serve())
-        while not server.started and not serving.done():
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
         if server.started:
             say_ready()
@@ -112,7 +112,7 @@ def worker(
         asyncio.run(work())
     except asyncio.CancelledError:
         return
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - told, and the process ends
         import structlog
 
         structlog.get_logger().exception("worker-died", worker=name)

@@ -9,16 +9,19 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hub.cli.client import OPERATOR_TOKEN, RUNNING
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
+
+if TYPE_CHECKING:
+    from hub.stream.broker import Broker
 
 Port = Annotated[int, typer.Option(help="The gateway's port; 0 for any free one.")]
 KafkaChoice = Annotated[
@@ -121,7 +124,7 @@ def ready_text(hub: Running) -> str:
 
 
 @contextmanager
-def running_hub(  # noqa: PLR0913 - the options of `hub up`
+def running_hub(
     config: Path,
     data_dir: Path,
     *,
@@ -144,7 +147,7 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
     try:
         with ExitStack() as stack:
             opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
-            stack.callback(lambda: opening.exception() or opening.result().stop())
+            stack.callback(_stop_opened, opening)
             stack.callback(supervisor.close)  # before the broker: they leave their group in order
             supervisor.start()  # the children load while Kafka starts, and so do we
             loaded = load_hub(config)
@@ -172,6 +175,11 @@ def running_hub(  # noqa: PLR0913 - the options of `hub up`
     except (BrokerError, ChildProcessError, TimeoutError) as error:
         typer.echo(f"hub: {error}", err=True)
         raise typer.Exit(1) from None
+
+
+def _stop_opened(opening: Future[Broker]) -> None:
+    if opening.exception() is None:
+        opening.result().stop()
 
 
 def _children(config: Path, data_dir: Path, port: int, workers: int) -> list[Any]:

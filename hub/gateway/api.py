@@ -124,7 +124,7 @@ async def search_events(
     subject: str = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: str = "",
-) -> dict[str, Any]:
+) -> Any:
     """Events by type pattern, party and subject, newest first."""
     page = await asyncio.to_thread(
         state.journal.search, type=type, party=party, subject=subject, limit=limit, cursor=cursor
@@ -133,7 +133,7 @@ async def search_events(
 
 
 @router.get("/events/tail")
-async def tail_events(state: Operator, after: int = -1, limit: int = 500) -> dict[str, Any]:
+async def tail_events(state: Operator, after: int = -1, limit: int = 500) -> Any:
     """What happened after step `after`; -1 starts now."""
     return msgspec.to_builtins(await asyncio.to_thread(state.journal.tail, after, limit))
 

@@ -20,7 +20,7 @@ def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
         shown = f"{folder.name}/{path.name}"
         try:
             routes = _routes_of(path)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a route's module may raise anything; it is told
             remedy = "Mend the module; `hub check` loads it the same way"
             problems.append(
                 Problem(

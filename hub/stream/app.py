@@ -57,6 +57,9 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         broker_max_poll_interval=300.0,
         consumer_metadata_max_age_ms=60_000,
     )
+    app.read_again = (
+        frozenset()
+    )  # topics whose first reading begins at their start: see `hub.stream.transport`
     for runner, names in agents.items():
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)
         app.agent(channel, name=f"hub.{runner.name}")(runner.agent)

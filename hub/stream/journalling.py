@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
 import structlog
 
 from hub.delivery.dead_letter import DeadLetter
+from hub.journal.database import JournalAwayError
 from hub.journal.entry import Entry
+from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.stream import topics
-from hub.stream.records import Batch, Output
+from hub.stream.records import Batch, Output, Record
 
 log = structlog.get_logger()
 
@@ -26,19 +29,58 @@ class Journalling:
 
     def __init__(self, path: Path) -> None:
         self._journal = Journal.open(path)
+        #: What to read from the start: all, for a journal that holds nothing, because it is new or was dropped.
+        self.read_again = frozenset({topics.JOURNAL, topics.DEAD_LETTERS} if _empty(path) else ())
 
     def process(self, batch: Batch) -> list[Output]:
-        """Write a batch to the journal; nothing goes back to Kafka."""
+        """Write a batch to the journal; nothing goes back to Kafka. Waits while the database is away."""
         if batch.topic == topics.DEAD_LETTERS:
-            self._journal.apply_dead_letters(
-                [
-                    (DeadLetter.from_headers(record.headers), (batch.topic, batch.partition, record.offset))
-                    for record in batch.records
-                ]
-            )
+            letters = list(_letters(batch))
+            self._insist(lambda: self._journal.apply_dead_letters(letters))
         else:
-            self._journal.apply([_decode(record.value or b"") for record in batch.records])
+            entries = list(_entries(batch))
+            self._insist(lambda: self._journal.apply(entries))
         return []
+
+    def _insist(self, write: Callable[[], None]) -> None:
+        """Until it is written. Only the journal falls behind meanwhile: events go on without it."""
+        pause = 0.5
+        while True:
+            try:
+                return write()
+            except JournalAwayError as error:
+                log.error("journal-away", reason=str(error), seconds=pause)
+            time.sleep(pause)
+            pause = min(pause * 2, 10.0)
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Nothing to forget: what was written may be written again."""
+
+
+def _empty(path: Path) -> bool:
+    queries = Queries(path)
+    try:
+        return queries.tail(-1, 1).last == 0
+    finally:
+        queries.close()
+
+
+def _entries(batch: Batch) -> Iterator[Entry]:
+    for record in batch.records:
+        try:
+            yield _decode(record.value or b"")
+        except msgspec.DecodeError:
+            _passed_over(record)
+
+
+def _letters(batch: Batch) -> Iterator[tuple[DeadLetter, tuple[str, int, int]]]:
+    for record in batch.records:
+        try:
+            yield DeadLetter.from_headers(record.headers), (batch.topic, batch.partition, record.offset)
+        except ValueError:
+            _passed_over(record)
+
+
+def _passed_over(record: Record) -> None:
+    """Not ours, or from a later version: it stays in Kafka, and a journal made anew may read it."""
+    log.error("journal-passed-over", topic=record.topic, partition=record.partition, offset=record.offset)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from time import time
+from typing import Any
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.envelope import Event
@@ -93,10 +94,11 @@ def event_of(record: Record, registry: Registry) -> Event:
         raise Reject(str(error), field=str(error).partition(":")[0], kind="envelope") from None
 
 
-def letter_of(
-    record: Record, stage: str, reject: Reject, *, route: str = "", subscription: str = "", attempts: int = 1
-) -> DeadLetter:
-    """The dead letter of a record that carries an event, told from its headers alone."""
+def letter_of(record: Record, stage: str, reject: Reject, **place: Any) -> DeadLetter:
+    """The dead letter of a record that carries an event, told from its headers alone.
+
+    `place` may have `route`, `subscription` and `attempts`.
+    """
     return DeadLetter(
         stage=stage,
         reason=reject.reason,
@@ -109,12 +111,10 @@ def letter_of(
         party=header(record.headers, "ce_party"),
         source=header(record.headers, "ce_source"),
         correlation_id=header(record.headers, "ce_correlationid"),
-        route=route,
-        subscription=subscription,
         topic=record.topic,
         partition=record.partition,
         offset=record.offset,
-        attempts=attempts,
+        **{"attempts": 1, **place},
     )
 
 

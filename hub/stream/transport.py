@@ -95,7 +95,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Go to what our transactions committed, asking for stable offsets, which aiokafka cannot."""
         places = list(self.assignment())
         found = await asyncio.get_running_loop().run_in_executor(
-            None, committed_offsets, _servers(self), self.app.conf.id, places
+            None, committed_offsets, _servers(self), self.app.conf.id, places, self.app.read_again
         )
         offsets = {tp: found[tp.topic, tp.partition] for tp in places}
         await self._thread.seek_wait(offsets)
@@ -103,6 +103,7 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         fence, positions = self.membership()
         if fence != self._told:  # Faust seeks more than once
             self._told = fence
+            self.app.read_again = frozenset()
             await self.app.on_positioned(positions)
         return offsets
 

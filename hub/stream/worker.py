@@ -49,10 +49,12 @@ class Worker:
         """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
         config = self._loaded.settings.config
         sender = Sender(self._master_key, allow_local=config.delivery.allow_local)
-        subscriptions = Subscriptions(
-            on_end=lambda id: loop.call_soon_threadsafe(lanes.drop_subscription, id)
-        )
         loop = asyncio.get_running_loop()
+
+        def end(subscription_id: str) -> None:
+            loop.call_soon_threadsafe(lanes.drop_subscription, subscription_id)
+
+        subscriptions = Subscriptions(on_end=end)
 
         async def send(delivery: Delivery) -> Outcome:
             subscription, event = subscriptions.get(delivery.subscription_id), delivery.payload
@@ -62,7 +64,8 @@ class Worker:
 
         lanes = Lanes(send, Schedule(speed=config.delivery.speed), LoopClock())
         await loop.run_in_executor(None, subscriptions.follow, self._servers)
-        stages = self._stages()
+        journalling = Journalling(self._data_dir / "journal.db")
+        stages = self._stages(journalling)
         delivering = Delivering(
             lanes, subscriptions, self._loaded.registry, self._transactor("deliver"), lambda: _fence(app)
         )
@@ -73,6 +76,7 @@ class Worker:
         agents[delivering] = [topics.inbox(party) for party in config.parties]
         agents[polling] = [topics.CONNECTORS]
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
+        app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
         running = [*(stage.run() for stage in stages), delivering.run()]
         tasks = [asyncio.create_task(one) for one in running]
@@ -93,11 +97,10 @@ class Worker:
         """Data as subscribers read it: times as RFC 3339."""
         return readable(self._loaded.registry.by_type(event.envelope.type), event.data)
 
-    def _stages(self) -> dict[StageRunner, list[str]]:
+    def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
         translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers))
         routing = Routing(loaded.engine, loaded.registry)
-        journalling = Journalling(self._data_dir / "journal.db")
         return {
             StageRunner(translate, self._transactor("translate")): [
                 topics.raw(name) for name in loaded.fleet.connectors

@@ -129,7 +129,7 @@ def test_410_gone_ends_the_subscription(hub: LiveHub) -> None:
 def test_a_case_can_be_traced_from_raw_record_to_delivery(hub: LiveHub) -> None:
     with hub.subscriber(BIRMINGHAM, types=["licensing.fee.paid"]) as subscriber:
         paid = hub.simulators["birmingham-pay"].paid_payment("PREM/2026/trace", 19_000)
-        assert subscriber.wait(lambda got: bool(got), 30)
+        assert subscriber.wait(bool, 30)
         delivered = subscriber.received[0].id
         assert until(lambda: _states(hub, delivered) == {"delivered"})
         roots = hub.client.get(f"/v1/cases/{paid}")["roots"]

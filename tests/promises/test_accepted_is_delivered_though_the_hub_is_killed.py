@@ -17,7 +17,10 @@ KILL_AFTER = 2_000
 
 
 def test_5000_webhooks_and_a_kill(tmp_path: Path, root: Path) -> None:
-    with live_hub(tmp_path, root) as hub, hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber:
+    with (
+        live_hub(tmp_path, root) as hub,
+        hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber,
+    ):
         accepted = asyncio.run(_post_and_kill(hub))
         assert KILL_AFTER <= len(accepted) <= POSTED
         hub.start()
@@ -68,7 +71,10 @@ async def _post(hub: LiveHub, numbers: range, accepted: set[str]) -> set[str]:
 
 
 def test_the_secret_of_a_subscription_outlives_the_hub(tmp_path: Path, root: Path) -> None:
-    with live_hub(tmp_path, root) as hub, hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber:
+    with (
+        live_hub(tmp_path, root) as hub,
+        hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber,
+    ):
         secret = subscriber.secret
         hub.stop()
         hub.start()

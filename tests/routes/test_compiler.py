@@ -73,14 +73,14 @@ def test_a_missing_required_field_is_named(registry: Registry) -> None:
         emits="licensing.fee.paid",
         columns={name: expression for name, expression in FEE.items() if name != "currency"},
     )
-    with pytest.raises(RouteError, match="licensing.fee.paid needs currency as well"):
+    with pytest.raises(RouteError, match=r"licensing.fee.paid needs currency as well"):
         compile_route(route, registry)
 
 
 def test_unknown_types_are_named_with_the_nearest(registry: Registry) -> None:
-    with pytest.raises(RouteError, match="no event type fits payments.payment.capturd; did you mean"):
+    with pytest.raises(RouteError, match=r"no event type fits payments.payment.capturd; did you mean"):
         compile_route(Route(name="x", on=("payments.payment.capturd",), to=col("ce.party")), registry)
-    with pytest.raises(RouteError, match="emits licensing.fee.payed, which has no schema; did you mean"):
+    with pytest.raises(RouteError, match=r"emits licensing.fee.payed, which has no schema; did you mean"):
         compile_route(
             Route(
                 name="x",
