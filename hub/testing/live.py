@@ -17,9 +17,9 @@ import httpx2
 import yaml
 
 from connectors.govuk_pay.simulator import PaySimulator
-from hub.cli.client import Client
 from hub.delivery.receiver import Received, Receiver
 from hub.delivery.signing import Secret
+from hub.gateway.client import Client
 
 COUNCILS = {"birmingham-pay": "E08000025", "westminster-pay": "E09000033"}
 
