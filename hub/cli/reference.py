@@ -87,7 +87,7 @@ def _parameter(parameter: Any) -> list[str]:
 def _sentence(text: str | None) -> str:
     """One line that ends like a sentence."""
     line = " ".join((text or "").split())
-    return line if not line or line[-1] in ".!?:" else f"{line}."
+    return line if not line or line[-1] in ".!?:…" else f"{line}."
 
 
 # --- configuration --------------------------------------------------------------------------------------
