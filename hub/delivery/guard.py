@@ -10,111 +10,121 @@ import asyncio
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable
-from typing import Any
+from contextvars import ContextVar
+from functools import lru_cache, partial
 
-import httpcore2
-import httpx2
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
-from hub.delivery.address import AddressError, is_allowed
+from hub.delivery.address import AddressError, is_allowed, read_address
 
 # Shorter than the 5 s after which common servers (uvicorn, Node) close an idle connection: whoever uses one
 # just as it is being closed gets no answer, and does not know whether the event arrived.
 _KEEP_S = 4.0
 _MOST_ADDRESSES = 4
-_SWEEP_S = 60.0
+# As many as sixteen subscriptions use at once (see `lanes.Limits`). There is none for all hosts together: the
+# hosts that hang would starve the others.
+_MOST_PER_HOST = 256
+
+connected_to: ContextVar[list[str]] = ContextVar("connected_to")
+"""Set to a list before a request, it gets the addresses that were connected to for it: none if a kept
+connection was used."""
 
 
-class _GuardedBackend(httpcore2.AsyncNetworkBackend):
+def guarded_session(*, allow_local: bool, trust: ssl.SSLContext) -> aiohttp.ClientSession:
+    """A client for the running event loop that judges every connection; with `allow_local`, this machine is
+    allowed too. `trust` holds the certificate authorities.
+
+    No cookies, no proxies, nothing from the environment, answers left packed as they came. It has no time
+    limit: the caller sets one over the whole attempt. Requests raise AddressError or aiohttp.ClientError.
+    """
+    connector = aiohttp.TCPConnector(
+        ssl=trust,
+        resolver=_GuardedResolver(allow_local),
+        socket_factory=partial(_guarded_socket, allow_local),
+        keepalive_timeout=_KEEP_S,
+        limit=0,
+        limit_per_host=_MOST_PER_HOST,
+    )
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        auto_decompress=False,
+        trust_env=False,
+        skip_auto_headers=("accept", "accept-encoding"),
+    )
+
+
+@lru_cache(maxsize=4096)
+def target(url: str) -> URL:
+    """`url` as it is sent: as written, except that an address as the host is put in its usual spelling.
+
+    aiohttp refuses `2130706433` and the like; browsers send them so (WHATWG URL, host parsing). Raises
+    AddressError for what is no URL.
+    """
+    if not (url.isascii() and url.isprintable()) or " " in url:
+        raise _unreadable()
+    try:
+        parsed = URL(url, encoded=True)
+        host = parsed.raw_host
+    except ValueError:
+        raise _unreadable() from None
+    if not host or parsed.scheme not in ("http", "https"):
+        raise _unreadable()
+    address = read_address(host)
+    return parsed if address is None else parsed.with_host(str(address))
+
+
+def _unreadable() -> AddressError:
+    return AddressError("the subscriber's URL cannot be read")
+
+
+class _GuardedResolver(AbstractResolver):
+    """Names to addresses, all of which must be allowed. Not asked for a host that is an address itself."""
+
     def __init__(self, allow_local: bool) -> None:
         self._allow_local = allow_local
-        self._inner = httpcore2.AnyIOBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.AsyncNetworkStream:
-        addresses = (await self._resolve(host, port))[:_MOST_ADDRESSES]
-        each = timeout / len(addresses) if timeout is not None else None
-        for address in addresses[:-1]:
-            try:
-                return await self._inner.connect_tcp(address, port, each, local_address, socket_options)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
-                continue  # such as IPv6 from a machine that has none
-        return await self._inner.connect_tcp(addresses[-1], port, each, local_address, socket_options)
-
-    async def sleep(self, seconds: float) -> None:
-        await self._inner.sleep(seconds)
-
-    async def _resolve(self, host: str, port: int) -> list[str]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The first few addresses of `host`; they are tried in turn. Raises AddressError."""
+        loop = asyncio.get_running_loop()
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError):
             raise AddressError("the subscriber's host name does not resolve") from None
         # A scope (`fe80::1%eth0`) only comes with link-local addresses, which are never allowed.
         addresses = list(dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found))
-        parsed = map(ipaddress.ip_address, addresses)
         # All must be: a name with one public and one private address is no honest mistake.
-        if not all(is_allowed(address, allow_local=self._allow_local) for address in parsed):
-            raise AddressError("the subscriber's host name resolves to an address that is not public")
-        return addresses
+        for address in addresses:
+            _judge(address, self._allow_local)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
+            )
+            for address in addresses[:_MOST_ADDRESSES]
+        ]
+
+    async def close(self) -> None:
+        """Nothing to close."""
 
 
-class _Pool(httpx2.AsyncHTTPTransport):
-    """The connections to one host, with the backend that judges them."""
-
-    def __init__(self, trust: ssl.SSLContext, backend: httpcore2.AsyncNetworkBackend) -> None:
-        super().__init__(verify=trust, trust_env=False)
-        # httpx2 has no parameter for the network backend; its pool is made the way it makes it itself.
-        self._pool = self.connections = httpcore2.AsyncConnectionPool(
-            ssl_context=trust, max_connections=None, keepalive_expiry=_KEEP_S, network_backend=backend
-        )
-        self.used = 0.0
-
-    @property
-    def idle(self) -> bool:
-        return all(one.is_idle() or one.is_closed() for one in self.connections.connections)
+def _guarded_socket(allow_local: bool, info: aiohttp.AddrInfoType) -> socket.socket:
+    """The socket of every single connection is made here, whether its host was a name or an address."""
+    family, kind, protocol, _, address = info
+    _judge(str(address[0]), allow_local)
+    connected_to.get([]).append(str(address[0]))
+    return socket.socket(family, kind, protocol)
 
 
-class GuardedTransport(httpx2.AsyncBaseTransport):
-    """Every connection is judged; with `allow_local`, this machine is allowed too. Belongs to one event loop.
-
-    `trust` replaces the certificate authorities of the system. Each host has a pool of its own: httpcore2 looks
-    at every connection of a pool for every request (at 200 hosts, that was 4 ms each). Connections are as many
-    as are asked for: with a common limit, the subscribers that hang would starve the others.
-    """
-
-    def __init__(self, *, allow_local: bool, trust: ssl.SSLContext | None = None) -> None:
-        self._trust = trust or httpx2.create_ssl_context(trust_env=False)
-        self._backend = _GuardedBackend(allow_local)
-        self._pools: dict[tuple[str, str, int | None], _Pool] = {}
-        self._swept = 0.0
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Send one request over the pool of its host. Raises AddressError, or what httpx2 raises."""
-        now = asyncio.get_running_loop().time()
-        if now - self._swept > _SWEEP_S:
-            self._swept = now
-            await self._sweep(now - _SWEEP_S)
-        url = request.url
-        origin = (url.scheme, url.host, url.port)
-        pool = self._pools.get(origin)
-        if pool is None:
-            pool = self._pools[origin] = _Pool(self._trust, self._backend)
-        pool.used = now
-        return await pool.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        for pool in list(self._pools.values()):
-            await pool.aclose()
-
-    async def _sweep(self, before: float) -> None:
-        """Close what a host that nothing goes to any more has left behind."""
-        unused = [origin for origin, pool in self._pools.items() if pool.used < before and pool.idle]
-        for pool in [self._pools.pop(origin) for origin in unused]:
-            await pool.aclose()
+def _judge(address: str, allow_local: bool) -> None:
+    if not is_allowed(ipaddress.ip_address(address), allow_local=allow_local):
+        raise AddressError("the subscriber's host is at an address that is not public")

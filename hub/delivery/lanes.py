@@ -2,7 +2,8 @@
 
 A lane holds what one subscription is to get about one subject, in order of the inbox. Only its head is tried;
 while the head waits for its next attempt, the others of its lane wait with it and no other lane does. Each
-subscription has its own places for attempts under way, so that one that hangs holds up nobody else.
+subscription has its own places for attempts under way, so that one that hangs holds up nobody else. One that
+asks for time with a 429 or 503 gets it for all its lanes.
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class _Subscription:
     ready: deque[_Lane] = field(default_factory=deque)  # heads that are due and await a place
     running: int = 0
     pending: int = 0
+    paused: float = 0.0  # until when it asked to be left alone, epoch seconds; not kept over a restart
     ended: str = ""  # the reason, once over
     shrunk: _Signal = field(default_factory=_Signal)
 
@@ -216,7 +218,7 @@ class Lanes:
         if self._pending.get(delivery.key) is not delivery:
             return None
         lane = self._lane(delivery)
-        starts = not self._stopped and lane.waiting[0].due <= deadline
+        starts = not self._stopped and _due(lane) <= deadline
         return lane if lane.running or starts else None
 
     def _arm(self, lane: _Lane) -> None:
@@ -224,16 +226,15 @@ class Lanes:
         _disarm(lane)
         if self._stopped or lane.running or lane.queued or not lane.waiting:
             return
-        head = lane.waiting[0]
-        if self._is_due(head):
+        if self._is_due(lane):
             lane.queued = True
             lane.subscription.ready.append(lane)
             self._start(lane.subscription)
         else:
-            lane.timer = self._clock.call_at(head.due, self._arm, lane)
+            lane.timer = self._clock.call_at(_due(lane), self._arm, lane)
 
-    def _is_due(self, delivery: Delivery) -> bool:
-        return delivery.due <= self._clock.now() + _EARLY_S
+    def _is_due(self, lane: _Lane) -> bool:
+        return _due(lane) <= self._clock.now() + _EARLY_S
 
     def _start(self, subscription: _Subscription) -> None:
         """Begin attempts while there are heads that are due and places free."""
@@ -243,7 +244,7 @@ class Lanes:
             if not lane.waiting:  # dropped meanwhile
                 continue
             head = lane.waiting[0]
-            if not self._is_due(head):  # it came in ahead of the one that was queued
+            if not self._is_due(lane):  # it came in ahead of the one that was queued, or there is a pause
                 self._arm(lane)
                 continue
             lane.running = head
@@ -275,6 +276,7 @@ class Lanes:
         name = f"{delivery.subscription_id}/{delivery.event_id}"
         now = self._clock.now()
         following = self._schedule.decide(name, attempt, outcome, now)
+        self._pause(lane.subscription, now + self._schedule.pause(outcome))
         if following.verdict == "delivered":
             self._finish(lane, delivery, "delivered", outcome)
             return
@@ -289,6 +291,13 @@ class Lanes:
             self._finish(lane, delivery, following.verdict, outcome)
             if following.verdict == "ended":
                 self.drop_subscription(delivery.subscription_id, outcome.reason or f"HTTP {outcome.status}")
+
+    def _pause(self, subscription: _Subscription, until: float) -> None:
+        """Heads that become due meanwhile find out when they would start."""
+        if until > max(subscription.paused, self._clock.now()):
+            subscription.paused = until
+            for lane in subscription.lanes.values():
+                lane.changed.fire()  # `settled` may have nothing to wait for any more
 
     def _finish(self, lane: _Lane, delivery: Delivery, verdict: Verdict, outcome: Outcome) -> None:
         delivery.verdict = verdict
@@ -328,6 +337,10 @@ class Lanes:
 
 def _place(delivery: Delivery) -> tuple[int, int]:
     return delivery.place
+
+
+def _due(lane: _Lane) -> float:
+    return max(lane.waiting[0].due, lane.subscription.paused)
 
 
 def _disarm(lane: _Lane) -> None:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Literal
 
 # The example schedule of Standard Webhooks ("Deliverability and reliability"): the wait before each attempt,
@@ -16,6 +13,7 @@ DELAYS_S = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
 _JITTER = 0.2
 _LONGEST_WAIT_S = 86_400
 _GONE = 410
+_BUSY = (429, 503)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +69,17 @@ class Schedule:
         wait = self.delays[attempt] * (1 + _JITTER * _draw(delivery_id, attempt)) / self.speed
         if outcome.retry_after is not None:
             # The receiver's seconds are real ones, whatever our speed; but it cannot hold an event for ever.
-            wait = max(wait, min(outcome.retry_after, _LONGEST_WAIT_S / self.speed))
+            wait = max(wait, self._granted(outcome.retry_after))
         return Next("attempt-failed", now + wait)
 
+    def pause(self, outcome: Outcome) -> float:
+        """Seconds for which nothing more goes to the subscription: what a 429 or 503 asked for, or 0."""
+        if outcome.status not in _BUSY or outcome.retry_after is None:
+            return 0.0
+        return self._granted(outcome.retry_after)
 
-def retry_after(text: str, now: float) -> float | None:
-    """Seconds to wait from a `Retry-After` header in either form (RFC 9110, 10.2.3), or None."""
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return min(float(text[:12]), _LONGEST_WAIT_S * 366.0)
-    try:
-        moment = parsedate_to_datetime(text)
-        stamp = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, IndexError, OverflowError):
-        return None
-    return max(0.0, stamp - now) if math.isfinite(stamp) else None
+    def _granted(self, retry_after: float) -> float:
+        return min(retry_after, _LONGEST_WAIT_S / self.speed)
 
 
 def _draw(delivery_id: str, attempt: int) -> float:

@@ -1,8 +1,4 @@
-"""Sends one delivery over HTTP: bounded in time and size, never to a private address.
-
-It speaks to the transport, not through a client: so there are no redirects, no cookies and no proxies to turn
-off, and half the cost.
-"""
+"""Sends one delivery over HTTP: bounded in time and size, never to a private address."""
 
 from __future__ import annotations
 
@@ -12,32 +8,41 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import aiohttp
 import httpx2
 
 from hub.delivery.address import AddressError
-from hub.delivery.guard import GuardedTransport
+from hub.delivery.guard import connected_to, guarded_session, target
 from hub.delivery.http import request_for
-from hub.delivery.schedule import Outcome, retry_after
+from hub.delivery.schedule import Outcome
 from hub.delivery.subscription import Subscription, secrets_of
 from hub.events.envelope import Envelope
+from hub.sdk.http import retry_after
 
 _LONGEST_ANSWER = 64 * 1024
 
 
 class Sender:
-    """Posts signed events to subscribers; keeps connections open between deliveries."""
+    """Posts signed events to subscribers; keeps connections open between deliveries.
+
+    Can be made anywhere, but belongs to the event loop of its first `send`. `trust` replaces the certificate
+    authorities of the system.
+    """
 
     def __init__(
         self,
         master_key: bytes,
         *,
         allow_local: bool = False,
-        transport: httpx2.AsyncBaseTransport | None = None,
+        trust: ssl.SSLContext | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._master_key = master_key
-        self._transport = transport or GuardedTransport(allow_local=allow_local)
+        self._allow_local = allow_local
+        # Finds the system's authorities wherever they lie, and takes none that the environment names.
+        self._trust = trust or httpx2.create_ssl_context(trust_env=False)
         self._now = now
+        self._session: aiohttp.ClientSession | None = None
 
     async def send(self, subscription: Subscription, envelope: Envelope, data: Any) -> Outcome:
         """One attempt, over within the subscription's time limit; `data` is ready for JSON.
@@ -54,32 +59,42 @@ class Sender:
         try:
             async with asyncio.timeout(subscription.timeout_s):
                 return await self._post(subscription, headers, body)
-        except (TimeoutError, httpx2.TimeoutException):
+        except TimeoutError:
             return Outcome(reason=f"no answer within {subscription.timeout_s:g} s")
         except AddressError as error:
             return Outcome(reason=str(error))
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except aiohttp.ClientError as error:
             return Outcome(reason=_reason(error))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._transport.aclose()
+        if self._session is not None:
+            await self._session.close()
 
     async def _post(self, subscription: Subscription, headers: dict[str, str], body: bytes) -> Outcome:
-        limits = dict.fromkeys(("connect", "read", "write", "pool"), subscription.timeout_s)
-        request = httpx2.Request(
-            "POST", subscription.url, headers=headers, content=body, extensions={"timeout": limits}
-        )
-        response = await self._transport.handle_async_request(request)
+        addresses: list[str] = []
+        connected_to.set(addresses)
         try:
+            return await self._exchange(subscription, headers, body)
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if addresses:
+                raise
+            # A kept connection that was just being closed. Sent again at once, as RFC 9110 (9.2.2) allows for
+            # what is idempotent: receivers drop repeats by `webhook-id`.
+            return await self._exchange(subscription, headers, body)
+
+    async def _exchange(self, subscription: Subscription, headers: dict[str, str], body: bytes) -> Outcome:
+        if self._session is None:
+            self._session = guarded_session(allow_local=self._allow_local, trust=self._trust)
+        url = target(subscription.url)
+        # Leaving the block closes the connection of an answer that was not read to its end.
+        async with self._session.post(url, data=body, headers=headers, allow_redirects=False) as response:
             read = 0
-            async for chunk in response.stream:  # type: ignore[union-attr] # an async transport's is async
+            async for chunk in response.content.iter_any():
                 read += len(chunk)
                 if read > _LONGEST_ANSWER:
-                    break  # nobody's concern; without its end, the connection is not used again
-        finally:
-            await response.aclose()
-        status = response.status_code
+                    break  # nobody's concern
+        status = response.status
         after = retry_after(response.headers.get("retry-after", ""), self._now())
         reason = "" if 200 <= status < 300 else f"the subscriber answered {status}"
         return Outcome(status, reason, after)
@@ -94,8 +109,6 @@ def _reason(error: BaseException) -> str:
         if isinstance(cause, ssl.SSLError):
             return "no secure connection (TLS)"
         cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx2.ConnectError):
+    if isinstance(error, aiohttp.ClientConnectorError):
         return "no connection"
-    if isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError):
-        return "the connection broke, or what came back is not HTTP"
-    return type(error).__name__
+    return "the connection broke, or what came back is not HTTP"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -43,8 +43,8 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     """Why it ended, for people."""
     created: float = 0
     """Epoch seconds."""
-    timeout_s: float = 15
-    """How long the subscriber may take to answer, seconds."""
+    timeout_s: Annotated[float, msgspec.Meta(gt=0, le=60)] = 15
+    """How long the subscriber may take to answer, seconds; it holds one of its places for so long."""
 
     def wants(self, event_type: str) -> bool:
         """Whether an event of this type goes to it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from time import time
 from typing import Any
@@ -14,6 +15,7 @@ from hub.sdk.errors import Reject, Retry, Stop
 
 _RETRYABLE = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})
+_LONGEST_WAIT_S = 366 * 86_400.0
 
 
 class Refused(Reject):
@@ -82,22 +84,24 @@ def raise_for(status: int, headers: Mapping[str, str], what: str, body: bytes = 
     """Raise the error that a failing status stands for."""
     reason = f"{what} answered {status}"
     if status in _RETRYABLE or status >= 500:
-        raise Retry(reason, after=retry_after(headers.get("retry-after", "")))
+        raise Retry(reason, after=retry_after(headers.get("retry-after", ""), time()))
     if status in _REFUSED:
         raise Stop(f"{reason}: check the instance's credentials")
     raise Refused(reason, status, body)
 
 
-def retry_after(text: str) -> float | None:
-    """Seconds to wait from a `Retry-After` header in either of its forms (RFC 9110, 10.2.3)."""
-    if not text:
-        return None
-    if text.strip().isdigit():
-        return float(text)
+def retry_after(text: str, now: float) -> float | None:
+    """Seconds to wait from `now` (epoch seconds), as a `Retry-After` header says in either of its forms
+    (RFC 9110, 10.2.3); at most a year, None for what cannot be read."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text[:12]), _LONGEST_WAIT_S)
     try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time())
-    except ValueError:
+        moment = parsedate_to_datetime(text)
+        stamp = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, IndexError, OverflowError):
         return None
+    return min(max(0.0, stamp - now), _LONGEST_WAIT_S)
 
 
 def decoded(response: httpx2.Response) -> Any:

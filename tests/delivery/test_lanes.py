@@ -197,6 +197,42 @@ def test_when_a_subscription_ends_attempts_under_way_are_told_truly_and_never_re
     simulate(run())
 
 
+def test_a_subscription_that_asks_for_time_gets_it_in_all_its_lanes_and_no_other_waits(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        receiver = Receiver(takes=1)
+        receiver.answers["s1", 1] = [Outcome(429, "HTTP 429", retry_after=60)]
+        receiver.answers["s1", 2] = [BROKEN]
+        lanes = lanes_for(receiver, limits=Limits(concurrency=2))
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in (1, 2, 3)]
+        other = lanes.add(delivery(1, subscription="s2"))
+        # The third awaits a place when the pause begins.
+        finished, rest = await lanes.settled([mine[2], *mine[:2], other], 30)
+        assert (finished, rest) == ([other], [mine[2], *mine[:2]])
+        assert asyncio.get_running_loop().time() < 2
+        mine.append(lanes.add(delivery(4, "p-4")))
+        await lanes.settled(mine, 100)
+        assert [one.verdict for one in mine] == ["delivered"] * 4
+        started = [round(at) for at, name, _, _ in receiver.seen if name == "s1"]
+        assert started == [0, 0, 61, 61, 62, 62]
+
+    simulate(run())
+
+
+def test_time_asked_for_is_not_cut_short_by_an_answer_that_asks_for_less(simulate: Simulate) -> None:
+    async def run() -> None:
+        receiver = Receiver(takes=1)
+        for offset, seconds in ((1, 100.0), (2, 10.0)):
+            receiver.answers["s1", offset] = [Outcome(503, "HTTP 503", retry_after=seconds)]
+        lanes = lanes_for(receiver)
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in (1, 2)]
+        await lanes.settled(mine, 200)
+        assert [round(at) for at, *_ in receiver.seen] == [0, 0, 101, 101]
+
+    simulate(run())
+
+
 def test_a_hanging_subscription_uses_its_own_places_and_no_others(simulate: Simulate) -> None:
     async def run() -> None:
         async def send(one: Delivery) -> Outcome:

@@ -29,6 +29,7 @@ class Attempt:
 
     status: int
     takes: float
+    asks: float | None = None
 
 
 @dataclass
@@ -39,10 +40,14 @@ class World:
     arrivals: dict[tuple[str, str], list[int]] = field(default_factory=lambda: defaultdict(list))
     under_way: set[tuple[str, str]] = field(default_factory=set)
     taken_at: dict[Key, float] = field(default_factory=dict)
+    pauses: dict[str, list[tuple[float, float]]] = field(default_factory=lambda: defaultdict(list))
 
     async def send(self, one: Delivery) -> Outcome:
         lane = (one.subscription_id, one.subject)
         assert lane not in self.under_way, "two of one subject at the same time"
+        now = asyncio.get_running_loop().time()
+        pauses = self.pauses[one.subscription_id]
+        assert not any(since < now < until - 0.01 for since, until in pauses), "it asked to be left alone"
         self.under_way.add(lane)
         self.arrivals[lane].append(one.offset)
         try:
@@ -53,16 +58,25 @@ class World:
             self.under_way.discard(lane)
         if attempt.status == 200:
             self.taken_at[one.key] = asyncio.get_running_loop().time()
-        return Outcome(attempt.status)
+        if attempt.asks is not None:
+            now = asyncio.get_running_loop().time()
+            self.pauses[one.subscription_id].append((now, now + attempt.asks))
+        return Outcome(attempt.status, retry_after=attempt.asks)
 
 
 attempts = st.builds(
     Attempt, st.sampled_from([200, 200, 200, 500, 429, 302, 0]), st.sampled_from([0.0, 0.01, 1.0, 14.0])
 )
 
+busy = st.builds(
+    Attempt, st.sampled_from([429, 503]), st.sampled_from([0.0, 1.0]), st.sampled_from([3.0, 900.0])
+)
+
 
 @st.composite
-def inboxes(draw: st.DrawFn) -> list[tuple[Delivery, list[Attempt]]]:
+def inboxes(
+    draw: st.DrawFn, attempts: st.SearchStrategy[Attempt] = attempts
+) -> list[tuple[Delivery, list[Attempt]]]:
     """Deliveries with their plans; a subject always comes from the same partition, as in Kafka."""
     places = draw(
         st.lists(
@@ -82,7 +96,11 @@ def first_arrivals(offsets: list[int]) -> list[int]:
     return list(dict.fromkeys(offsets))
 
 
-@given(inbox=inboxes(), concurrency=st.integers(1, 4), pauses=st.lists(st.sampled_from([0.0, 0.5, 400.0])))
+@given(
+    inbox=inboxes(attempts | busy),
+    concurrency=st.integers(1, 4),
+    pauses=st.lists(st.sampled_from([0.0, 0.5, 400.0])),
+)
 @settings(max_examples=150, deadline=None)
 def test_order_holds_and_each_delivery_ends_exactly_once(
     simulate: Simulate, inbox: list[tuple[Delivery, list[Attempt]]], concurrency: int, pauses: list[float]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.delivery.schedule import DELAYS_S, Next, Outcome, Schedule, retry_after
+from hub.delivery.schedule import DELAYS_S, Next, Outcome, Schedule
+from hub.sdk.http import retry_after
 
 NOW = 1_700_000_000.0
 LAST = len(DELAYS_S)
@@ -81,6 +82,18 @@ def test_a_receiver_cannot_hurry_us_nor_hold_an_event_for_longer_than_a_day() ->
     assert Schedule().decide("d", 2, Outcome(503, retry_after=10**9), NOW).due == NOW + 86_400
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_who_is_busy_and_says_for_how_long_is_left_alone_for_a_day_at_most(status: int) -> None:
+    assert Schedule().pause(Outcome(status, retry_after=30)) == 30
+    assert Schedule().pause(Outcome(status, retry_after=10**9)) == 86_400
+    assert Schedule().pause(Outcome(status)) == 0
+
+
+@pytest.mark.parametrize("status", [0, 200, 301, 404, 500])
+def test_no_other_answer_says_anything_about_the_whole_subscription(status: int) -> None:
+    assert Schedule().pause(Outcome(status, retry_after=30)) == 0
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
@@ -94,6 +107,7 @@ def test_a_receiver_cannot_hurry_us_nor_hold_an_event_for_longer_than_a_day() ->
         ("-5", None),
         ("1.5", None),
         ("\u0662", None),
+        ("9" * 400, 366 * 86_400.0),
         ("Tue, 99 Nov 2023 22:14:20 GMT", None),
     ],
 )

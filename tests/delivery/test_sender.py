@@ -13,11 +13,9 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from pathlib import Path
 
-import httpcore2
 import msgspec
 import pytest
 
-from hub.delivery.guard import GuardedTransport
 from hub.delivery.http import parse
 from hub.delivery.schedule import Outcome
 from hub.delivery.sender import Sender
@@ -232,18 +230,22 @@ async def test_the_connection_is_kept_and_made_anew_when_the_server_closed_it() 
         assert server.connections == 3
 
 
+async def test_a_connection_made_for_a_delivery_that_breaks_is_not_made_again_for_it() -> None:
+    async with serving(reset) as (server, url), sending() as sender:
+        assert not (await sender.send(subscription(url), EVENT, {})).ok
+        assert server.connections == 1
+
+
 async def test_connections_to_hosts_that_get_nothing_more_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.delivery.guard._SWEEP_S", 0)
-    fine = status("204 No Content")
-    async with serving(fine) as (former, first), serving(fine) as (_, second), sending() as sender:
-        await sender.send(subscription(first), EVENT, {})
-        await sender.send(subscription(second), EVENT, {})
-        await asyncio.wait_for(former.closed.acquire(), 5)
-        assert (await sender.send(subscription(first), EVENT, {})).ok
+    monkeypatch.setattr("hub.delivery.guard._KEEP_S", 0.01)
+    async with serving(status("204 No Content")) as (server, url), sending() as sender:
+        for _ in range(2):
+            assert (await sender.send(subscription(url), EVENT, {})).ok
+            await asyncio.wait_for(server.closed.acquire(), 5)
 
 
 async def test_closing_unused_connections_spares_the_ones_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hub.delivery.guard._SWEEP_S", 0)
+    monkeypatch.setattr("hub.delivery.guard._KEEP_S", 0.01)
     asked, answer = asyncio.Event(), asyncio.Event()
 
     async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -251,13 +253,71 @@ async def test_closing_unused_connections_spares_the_ones_under_way(monkeypatch:
         await answer.wait()
         await status("204 No Content")(reader, writer)
 
-    async with serving(slow) as (_, first), serving(status("200 OK")) as (_, second), sending() as sender:
+    fine = status("204 No Content")
+    async with serving(slow) as (_, first), serving(fine) as (unused, second), sending() as sender:
         under_way = asyncio.ensure_future(sender.send(subscription(first), EVENT, {}))
         await asked.wait()
         for _ in range(3):
             assert (await sender.send(subscription(second), EVENT, {})).ok
+            await asyncio.wait_for(unused.closed.acquire(), 5)
         answer.set()
         assert (await under_way).ok
+
+
+@pytest.mark.parametrize(("most", "stuck"), [(2, 5), (500, 120)])
+async def test_a_host_that_hangs_uses_its_own_connections_and_no_others(
+    most: int, stuck: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hub.delivery.guard._MOST_PER_HOST", most)
+    asked = asyncio.Semaphore(0)
+
+    async def hangs(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.release()
+        await hang(reader, writer)
+
+    fine = status("204 No Content")
+    async with serving(hangs) as (hanging, first), serving(fine) as (_, second), sending() as sender:
+        tasks = [asyncio.create_task(sender.send(subscription(first, 30), EVENT, {})) for _ in range(stuck)]
+        for _ in range(min(most, stuck)):
+            await asyncio.wait_for(asked.acquire(), 5)
+        assert (await sender.send(subscription(second), EVENT, {})).ok
+        assert hanging.connections == min(most, stuck)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def test_a_sender_can_be_made_before_there_is_an_event_loop() -> None:
+    sender = Sender(MASTER, allow_local=True)
+
+    async def run() -> Outcome:
+        try:
+            async with serving(status("204 No Content")) as (_, url):
+                return await sender.send(subscription(url), EVENT, {})
+        finally:
+            await sender.close()
+
+    assert asyncio.run(run()).ok
+
+
+async def test_the_url_is_sent_as_the_subscriber_wrote_it() -> None:
+    async with serving(status("204 No Content")) as (server, url), sending() as sender:
+        await sender.send(subscription(url.replace("/hook?t=hunter2", "/%7ea%2Fb/../c?d=%20+&e")), EVENT, {})
+        assert server.heads[0].startswith(b"POST /%7ea%2Fb/../c?d=%20+&e HTTP/1.1\r\n")
+
+
+@pytest.mark.parametrize(
+    "url", ["", "hooks", "https://", "https://a.gov.uk/\r\nx: y", "https://[::1", "ftp://a"]
+)
+async def test_what_is_no_url_is_a_failed_attempt_that_does_not_repeat_it(url: str) -> None:
+    async with sending() as sender:
+        outcome = await sender.send(subscription(url), EVENT, {})
+    assert (outcome.status, outcome.ok) == (0, False)
+    assert outcome.reason == "the subscriber's URL cannot be read"
+
+
+async def test_a_packed_answer_is_not_unpacked() -> None:
+    assert (await outcome_of(status("200 OK", "content-encoding: gzip\n", "not gzip"))).ok
 
 
 async def test_cookies_are_not_kept() -> None:
@@ -315,6 +375,19 @@ async def test_a_public_name_that_resolves_to_a_private_address_is_not_connected
     assert tried == []
 
 
+async def test_an_address_as_the_host_is_judged_too_and_connected_to_however_it_is_spelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tried = resolve_to([], monkeypatch)
+    async with sending(allow_local=False) as sender:
+        for host in ("81.2.69.142", "1359103374", "0x51.2.17806", "[2a00:23c0::1]"):
+            await sender.send(subscription(f"https://{host}/"), EVENT, {})
+        for host in ("10.0.0.1", "167772161", "0x0a.1", "[fe80::1]", "[::ffff:a00:1]", "[64:ff9b::a00:1]"):
+            outcome = await sender.send(subscription(f"https://{host}/"), EVENT, {})
+            assert "not public" in outcome.reason
+    assert tried == ["81.2.69.142"] * 3 + ["2a00:23c0::1"]
+
+
 async def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = resolve_to([["2a00:23c0::1", "81.2.69.142"], ["127.0.0.1"]], monkeypatch)
     async with sending(allow_local=False) as sender:
@@ -330,12 +403,12 @@ def resolve_to(answers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> lis
     async def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         return [(0, 0, 0, "", (address, 443)) for address in answers.pop(0)]
 
-    async def connect_tcp(_: object, host: str, *__: object, **___: object) -> httpcore2.AsyncNetworkStream:
-        tried.append(host)
-        raise httpcore2.ConnectError
+    async def sock_connect(_: socket.socket, address: tuple[str, int]) -> None:
+        tried.append(address[0])
+        raise ConnectionRefusedError
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(httpcore2.AnyIOBackend, "connect_tcp", connect_tcp)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
     return tried
 
 
@@ -352,7 +425,7 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
             outcome = await sender.send(subscription(url), EVENT, {})
             assert outcome == Outcome(reason="the subscriber's certificate is not valid")
         trust = ssl.create_default_context(cafile=certificate)
-        vouched = Sender(MASTER, transport=GuardedTransport(allow_local=True, trust=trust))
+        vouched = Sender(MASTER, allow_local=True, trust=trust)
         assert (await vouched.send(subscription(url), EVENT, {})).ok
         wrong_name = await vouched.send(subscription(url.replace("localhost", "127.0.0.1")), EVENT, {})
         assert wrong_name.reason == "the subscriber's certificate is not valid"

@@ -18,8 +18,6 @@ from standardwebhooks.webhooks import Webhook
 
 from hub.delivery.signing import TOLERANCE_S, Secret, SignatureError, derive_secret, sign, verify
 
-VECTORS = json.loads((Path(__file__).parent / "fixtures" / "standard_webhooks.json").read_text())
-HMAC_VECTORS = [vector for vector in VECTORS if "secret" in vector]
 MASTER = bytes(range(32))
 NOW = 1_700_000_000
 
@@ -35,10 +33,15 @@ def signed(secret: Secret, body: bytes, at: int = NOW) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    "vector", HMAC_VECTORS, ids=lambda vector: vector.get("why", vector["webhook-signature"])
-)
-def test_the_published_vectors_hold(vector: dict[str, Any]) -> None:
+def test_the_published_vectors_hold(samples: Path) -> None:
+    vectors = json.loads((samples / "standard_webhooks" / "vectors.json").read_text())
+    symmetric = [vector for vector in vectors if "secret" in vector]
+    assert {vector["valid"] for vector in symmetric} == {True, False}
+    for vector in symmetric:
+        holds(vector)
+
+
+def holds(vector: dict[str, Any]) -> None:
     headers = {name: value for name, value in vector.items() if name.startswith("webhook-")}
     body, secret = vector["payload"].encode(), Secret(vector["secret"])
     if vector["valid"]:

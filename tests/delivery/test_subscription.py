@@ -111,6 +111,8 @@ def test_what_a_newer_worker_wrote_is_read_by_an_older_one() -> None:
         (b'{"id": "s1", "party": "p"}', "url"),
         (b'{"id": "s1", "party": "p", "url": "u", "mode": "sideways-secret"}', "mode"),
         (b'{"id": "s1", "party": "p", "url": "u", "timeout_s": "secret"}', "timeout_s"),
+        (b'{"id": "s1", "party": "p", "url": "u", "timeout_s": 61}', "timeout_s"),
+        (b'{"id": "s1", "party": "p", "url": "u", "timeout_s": 0}', "timeout_s"),
     ],
 )
 def test_broken_bytes_are_refused_naming_the_field_and_not_its_value(raw: bytes, named: str) -> None:
