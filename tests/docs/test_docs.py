@@ -27,7 +27,7 @@ COMMANDS = reference.commands()
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
-SPAN = re.compile(r"`((?:hub|make|python -m|pytest) [^`\n]+)`")
+SPAN = re.compile(r"`(?:\.venv/bin/)?((?:hub|make|python -m|pytest) [^`\n]+)`")
 
 # Written in pieces, so that this file does not hold what it looks for.
 HOSTS = [name + end for name, end in [("pypi", ".org"), ("pythonhosted", ".org"), ("maven", ".org")]]
