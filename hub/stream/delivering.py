@@ -24,7 +24,8 @@ from hub.journal.entry import Entry
 from hub.registry.schemas import Registry
 from hub.sdk.errors import Reject
 from hub.stream import topics
-from hub.stream.pending import over, read_waiting, waiting
+from hub.stream.pending import Stored, over, read_waiting, waiting
+from hub.stream.reading import read_since
 from hub.stream.records import Batch, Fence, Output, Positions, Record, positions_of
 from hub.stream.routing import ONLY, event_of, letter_of
 from hub.stream.stage import dead_letter_outputs, journal_output
@@ -62,6 +63,7 @@ class Delivering:
         self._committed: Positions = {}  # what this stage committed since the partitions were assigned
         self._slow: set[str] = set()  # subscriptions that no batch waits for
         self._to_load: set[int] = set()
+        self._new: list[Subscription] = []
         self._wake = asyncio.Event()
 
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
@@ -73,6 +75,11 @@ class Delivering:
     async def assigned(self, partitions: Iterable[int]) -> None:
         """Partitions of the inboxes are ours from now on: what waits there is read before anything new."""
         self._to_load = set(partitions)
+        self._wake.set()
+
+    def subscribed(self, subscription: Subscription) -> None:
+        """A subscription was made: what came to the inbox since, before we heard of it, is for it too."""
+        self._new.append(subscription)
         self._wake.set()
 
     async def revoked(self) -> None:
@@ -132,7 +139,13 @@ class Delivering:
             if batch.fence == current:  # of an older generation: somebody else's by now, or read again
                 batches.append(batch)
         outputs: list[Output] = []
-        new = [delivery for batch in batches for delivery in self._intake(batch, outputs)]
+        new = await self._catch_up(outputs)
+        new += [
+            delivery
+            for batch in batches
+            for record in batch.records
+            for delivery in self._intake(record, self._subscriptions.of(_party(record)), outputs)
+        ]
         await self._lanes.settled([d for d in new if d.subscription_id not in self._slow], GRACE)
         steps = self._lanes.take()
         for step in steps:
@@ -146,10 +159,11 @@ class Delivering:
         if outputs and not moved:
             moved = self._stand(steps)
         if moved:
-            await asyncio.get_running_loop().run_in_executor(
+            done = await asyncio.get_running_loop().run_in_executor(
                 self._thread, self._transactor.commit, outputs, moved, current
             )
-            self._committed.update(moved)
+            if done and self._fence()[0] == current:  # otherwise `revoked` has put everything back meanwhile
+                self._committed.update(moved)
 
     def _stand(self, steps: Iterable[Step]) -> Positions:
         """Where the inboxes of these deliveries stand: committing that moves nothing, but it is fenced."""
@@ -158,37 +172,46 @@ class Delivering:
         known = assigned | self._committed
         return {place: known[place] for place in places if place in known}
 
-    def _intake(self, batch: Batch, outputs: list[Output]) -> list[Delivery]:
-        party = batch.topic.removeprefix("inbox.")
-        new = []
-        for record in batch.records:
-            event_type, only = header(record.headers, "ce_type"), header(record.headers, ONLY)
-            wanted = [
-                one
-                for one in self._subscriptions.of(party)
-                if one.wants(event_type)
-                and (not only or one.id == only)
-                and record.timestamp >= one.created * 1000
-            ]
-            if not wanted:
-                continue
-            try:
-                event = event_of(record, self._registry)
-            except Reject as reject:
-                outputs += dead_letter_outputs(record, letter_of(record, self.name, reject))
-                continue
-            for subscription in wanted:
-                delivery = Delivery(
-                    subscription.id,
-                    event.envelope.subject,
-                    event.envelope.id,
-                    batch.topic,
-                    batch.partition,
-                    record.offset,
-                    payload=event,
-                )
-                new.append(self._add(delivery, record))
+    async def _catch_up(self, outputs: list[Output]) -> list[Delivery]:
+        """Deliveries to subscriptions that we heard of only after their first events had passed."""
+        new: list[Delivery] = []
+        while self._new:
+            subscription = self._new.pop()
+            _, assigned = self._fence()
+            known = assigned | self._committed
+            ends = {place: at for place, at in known.items() if place[0] == topics.inbox(subscription.party)}
+            found = await asyncio.get_running_loop().run_in_executor(
+                self._thread, read_since, self._transactor.servers, ends, subscription.created
+            )
+            for message in found:
+                new += self._intake(Stored.of(message), [subscription], outputs)
         return new
+
+    def _intake(
+        self, record: Record, subscriptions: Iterable[Subscription], outputs: list[Output]
+    ) -> list[Delivery]:
+        event_type, only = header(record.headers, "ce_type"), header(record.headers, ONLY)
+        wanted = [
+            one
+            for one in subscriptions
+            if one.wants(event_type)
+            and (not only or one.id == only)
+            and record.timestamp >= int(one.created * 1000)
+        ]
+        if not wanted:
+            return []
+        try:
+            event = event_of(record, self._registry)
+        except Reject as reject:
+            outputs += dead_letter_outputs(record, letter_of(record, self.name, reject))
+            return []
+        place = (record.topic, record.partition, record.offset)
+        return [
+            self._add(
+                Delivery(one.id, event.envelope.subject, event.envelope.id, *place, payload=event), record
+            )
+            for one in wanted
+        ]
 
     def _add(self, delivery: Delivery, record: Record) -> Delivery:
         if delivery.payload is None:
@@ -232,6 +255,10 @@ class Delivering:
         ended: Subscription = subscription.ended(reason)
         log.warning("subscription-ended", subscription=subscription_id, reason=reason)
         return [Output(topics.SUBSCRIPTIONS, subscription_id.encode(), ended.to_bytes(), partition=0)]
+
+
+def _party(record: Record) -> str:
+    return record.topic.removeprefix("inbox.")
 
 
 def _entry(step: Step, record: Record) -> Entry:

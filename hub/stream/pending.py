@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hub.delivery.delivery import Delivery
 from hub.events.kafka import header
 from hub.stream import topics
-from hub.stream.reading import read_all
+from hub.stream.reading import Message, read_all
 from hub.stream.records import Headers, Output, Record
 
 SUBSCRIPTION, PLACE, ATTEMPTS, DUE = "hub-subscription", "hub-place", "hub-attempts", "hub-due"
@@ -16,7 +16,7 @@ SUBSCRIPTION, PLACE, ATTEMPTS, DUE = "hub-subscription", "hub-place", "hub-attem
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record read back from `hub.deliveries`, in the shape of the inbox record that it came from."""
+    """A record that was read outside the group, in the shape of the inbox record that it is or came from."""
 
     topic: str
     partition: int
@@ -25,6 +25,19 @@ class Stored:
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+    @classmethod
+    def of(cls, message: Message) -> Stored:
+        """From a message of the client."""
+        return cls(
+            message.topic(),
+            message.partition(),
+            message.offset(),
+            message.timestamp()[1],
+            message.key(),
+            message.value(),
+            message.headers() or [],
+        )
 
 
 def _key(delivery: Delivery) -> bytes:

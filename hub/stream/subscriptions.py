@@ -14,18 +14,28 @@ log = structlog.get_logger()
 
 
 class Subscriptions:
-    """A read model that follows `hub.subscriptions`. `on_end` hears of every subscription that is over."""
+    """A read model that follows `hub.subscriptions`.
 
-    def __init__(self, on_end: Callable[[str], None] | None = None) -> None:
+    `on_end` hears of every subscription that is over, `on_new` of every one that was made since we follow.
+    """
+
+    def __init__(
+        self,
+        on_end: Callable[[str], None] | None = None,
+        on_new: Callable[[Subscription], None] | None = None,
+    ) -> None:
         self._by_id: dict[str, Subscription] = {}
         self._by_party: dict[str, tuple[Subscription, ...]] = {}
         self._on_end = on_end
+        self._on_new = on_new
+        self._caught_up = False
         self._table: Table | None = None
 
     def follow(self, servers: str) -> None:
         """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
         self._table = Table(servers, topics.SUBSCRIPTIONS, self.change)
         self._table.wait()
+        self._caught_up = True
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -41,6 +51,8 @@ class Subscriptions:
             self._by_party[party] = tuple(one for one in self._by_id.values() if one.party == party)
         if self._on_end and before and (subscription is None or subscription.status == "ended"):
             self._on_end(key)
+        if self._on_new and self._caught_up and before is None and subscription is not None:
+            self._on_new(subscription)
 
     def of(self, party: str) -> Iterable[Subscription]:
         """The subscriptions of a party."""

@@ -15,6 +15,7 @@ from hub.delivery.delivery import Delivery
 from hub.delivery.lanes import Lanes
 from hub.delivery.schedule import Outcome, Schedule
 from hub.delivery.sender import Sender
+from hub.delivery.subscription import Subscription
 from hub.events.envelope import Event
 from hub.loading import Loaded
 from hub.registry.readable import readable
@@ -54,7 +55,10 @@ class Worker:
         def end(subscription_id: str) -> None:
             loop.call_soon_threadsafe(lanes.drop_subscription, subscription_id)
 
-        subscriptions = Subscriptions(on_end=end)
+        def begin(subscription: Subscription) -> None:
+            loop.call_soon_threadsafe(delivering.subscribed, subscription)
+
+        subscriptions = Subscriptions(on_end=end, on_new=begin)
 
         async def send(delivery: Delivery) -> Outcome:
             subscription, event = subscriptions.get(delivery.subscription_id), delivery.payload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -72,6 +73,11 @@ class LiveHub:
     def gateway(self) -> str:
         """The gateway's address."""
         return self.client.gateway
+
+    @property
+    def client_kafka(self) -> str:
+        """Kafka's address."""
+        return str(json.loads((self.data_dir / "hub.json").read_text())["kafka"])
 
     def start(self, timeout: float = 60) -> None:
         """Start, and return once it takes events."""
