@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hub.cli.client import Client, show
+from hub.cli.client import Client, fail, show
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir, Json
 
 Once = Annotated[bool, typer.Option("--once", help="Start a hub of its own, play, and stop it.")]
@@ -27,7 +27,7 @@ def demo(
     if once:
         report, seconds = _once(config, quiet=as_json)
     else:
-        report, seconds = play(config, Client(data_dir), data_dir), 0.0
+        report, seconds = _play_or_fail(config, data_dir), 0.0
     if as_json:
         show({**report.to_dict(), "start_to_first_delivery_s": seconds} if once else report.to_dict())
     else:
@@ -49,6 +49,15 @@ def play(config: Path, client: Client, data_dir: Path, then: Callable[[Any], Non
         report = journey.play()
         then(report)
     return report
+
+
+def _play_or_fail(config: Path, data_dir: Path) -> Any:
+    from hub.testing.journey import PortTaken
+
+    try:
+        return play(config, Client(data_dir), data_dir)
+    except PortTaken as taken:
+        fail(str(taken))
 
 
 def print_report(report: Any) -> None:

@@ -100,7 +100,7 @@ def _configuration(config: Path) -> str:
         loaded = load_hub(config)
     except Misconfigured as error:
         raise _Failed(str(error.problems[0]).rstrip("."), "See all: hub check") from None
-    return f"{len(loaded.fleet.members)} instances, {len(loaded.routes)} compiled routes"
+    return f"{len(loaded.fleet.members)} instances, {len({one.route.name for one in loaded.routes})} routes"
 
 
 def _keys(data_dir: Path) -> str:

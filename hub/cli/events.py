@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -37,13 +38,13 @@ def search(
 @app.command("show")
 def show_(event_id: AnyId, data_dir: DataDir = DATA_DIR) -> None:
     """One event with its steps and deliveries, as JSON."""
-    show(Client(data_dir).get(f"/v1/events/{event_id}"))
+    show(Client(data_dir).get(f"/v1/events/{quote(event_id, safe='')}"))
 
 
 @app.command()
 def trace(any_id: AnyId, data_dir: DataDir = DATA_DIR, as_json: Json = False) -> None:
     """One case from raw record to delivery, as a tree with times."""
-    tree = Client(data_dir).get(f"/v1/cases/{any_id}")
+    tree = Client(data_dir).get(f"/v1/cases/{quote(any_id)}")
     if as_json:
         show(tree)
         return

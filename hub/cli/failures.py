@@ -51,6 +51,8 @@ def redrive(
         fail("name dead letters by id, or give --fingerprint or --all")
     asked = {"ids": ids or [], "fingerprint": fingerprint, "all": every, "dry_run": not really}
     done = Client(data_dir).post("/v1/failures/redrive", asked)
+    if not done["chosen"]:
+        fail("no open failure is meant by that: `hub failures list` shows them")
     if as_json:
         show(done)
     elif done["dry_run"]:

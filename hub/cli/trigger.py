@@ -36,5 +36,6 @@ def trigger(
                 f"sent a sample of {event_type} as {name}; follow it: hub events trace {sample.subject}"
             )
             return
-    known = sorted({m.type for member in fleet.members.values() for s in member.sources for m in s.emits})
+    emitted = {model.type for member in fleet.members.values() for s in member.sources for model in s.emits}
+    known = sorted(t for t in emitted if any(sample_webhook(member, t) for member in fleet.members.values()))
     fail(f"no instance has a sample of {event_type}; there are: {', '.join(known)}")

@@ -7,6 +7,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hub.cli.client import OPERATOR_TOKEN, RUNNING
+from hub.cli.client import OPERATOR_TOKEN, RUNNING, fail
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ KafkaChoice = Annotated[
         help="embedded (real Kafka, started and stopped with the hub), testcontainers, or host:port.",
     ),
 ]
+
+
+_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what a person may have configured, to be told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def up(
     with running_hub(config, data_dir, port=port, kafka=kafka, workers=workers, say=typer.echo) as hub:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: hub.stop())
-        typer.echo(ready_text(hub))
+        typer.echo(ready_text(hub, with_demo=with_demo))
         with _shown(config, data_dir) if with_demo else nullcontext():
             hub.watch()
         typer.echo("stopping")
@@ -78,9 +82,7 @@ def _shown(config: Path, data_dir: Path) -> Iterator[None]:
 
     def after(report: Any) -> None:
         print_report(report)
-        typer.echo(
-            "Next: hub failures list, then hub events trace <subject>; more: hub trigger payments.payment.captured"
-        )
+        typer.echo(f"Next: {sys.argv[0]} failures list; {sys.argv[0]} events trace PREM/2026/0001")
         over.wait()
 
     def play_on() -> None:
@@ -110,15 +112,18 @@ def _shown(config: Path, data_dir: Path) -> Iterator[None]:
             thread.join(5)
 
 
-def ready_text(hub: Running) -> str:
+def ready_text(hub: Running, *, with_demo: bool = False) -> str:
     """What one sees when the hub takes events."""
+    command = f"{sys.argv[0]} failures list --data-dir {hub.data_dir}"
+    if not with_demo:
+        command = f"{sys.argv[0]} demo --data-dir {hub.data_dir}"
     return "\n".join(
         [
             "ready",
             f"  webhooks   {hub.gateway}/webhooks/<instance>",
             f"  API        {hub.gateway}/docs",
             f"  metrics    {hub.gateway}/metrics",
-            f"Next: hub --help, or in another terminal: hub demo --data-dir {hub.data_dir}",
+            f"Next, in another terminal: {command}",
         ]
     )
 
@@ -142,6 +147,8 @@ def running_hub(
 
     data_dir.mkdir(parents=True, exist_ok=True)
     _make_keys(data_dir)
+    if port and not _is_free(port):
+        fail(f"port {port} is taken. Give another with --port, or 0 for any free one")
     port = port or free_port()
     supervisor = Supervisor(_children(config, data_dir, port, workers))
     try:
@@ -162,7 +169,8 @@ def running_hub(
                     raise BrokerError("Kafka ended by itself", f"See {broker.log_path}")
 
             supervisor.go(broker.address, 60, still_well)
-            address = f"http://{loaded.settings.config.gateway.host}:{port}"
+            host = loaded.settings.config.gateway.host
+            address = f"http://{'127.0.0.1' if host in _EVERYWHERE else host}:{port}"
             _announce(data_dir, address, broker.address)
             stack.callback((data_dir / RUNNING).unlink, missing_ok=True)
             yield Running(
@@ -216,6 +224,16 @@ def _announce(data_dir: Path, gateway: str, kafka: str) -> None:
     part = data_dir / (RUNNING + ".part")
     part.write_text(text)
     part.replace(data_dir / RUNNING)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 def free_port() -> int:

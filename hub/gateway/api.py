@@ -144,7 +144,7 @@ async def show_event(event_id: str, state: Operator) -> Any:
     return await _found(state.journal.show, event_id)
 
 
-@router.get("/cases/{any_id}")
+@router.get("/cases/{any_id:path}")
 async def trace_case(any_id: str, state: Operator) -> dict[str, Any]:
     """A whole case as a tree, found by the id of an event, a raw record, a correlation, or by subject."""
     return {"roots": await _found(state.journal.trace, any_id)}

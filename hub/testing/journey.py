@@ -30,6 +30,10 @@ _TYPES = (
 )
 
 
+class PortTaken(Exception):
+    """A simulator cannot listen where the hub's configuration looks for it."""
+
+
 @dataclass(slots=True)
 class Report:
     """What came of it, by sets: nothing is judged by counting alone."""
@@ -105,7 +109,7 @@ class Journey:
         with ExitStack() as stack:
             made = []
             for council in self.councils:
-                stack.enter_context(council.pay.running(council.port))
+                stack.enter_context(_playing(council))
                 url = stack.enter_context(council.receiver.running())
                 subscribed = self._call("POST", "/v1/subscriptions", {"party": council.party, "url": url})
                 council.receiver.secret = Secret(subscribed["secret"])
@@ -182,6 +186,18 @@ class Journey:
         for subscription_id in known & set(_read_ids(self._notes)):
             self._call("DELETE", f"/v1/subscriptions/{subscription_id}", None)
         self._notes.unlink(missing_ok=True)
+
+
+@contextmanager
+def _playing(council: Council) -> Iterator[str]:
+    try:
+        with council.pay.running(council.port) as url:
+            yield url
+    except OSError as error:
+        raise PortTaken(
+            f"port {council.port}, where {council.name} is played, is taken ({error.strerror});"
+            " another demonstration may be running"
+        ) from None
 
 
 def _read_ids(notes: Path) -> Sequence[str]:
