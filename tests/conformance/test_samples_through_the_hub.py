@@ -9,7 +9,17 @@ import pytest
 from hub.testing.live import LiveHub, until
 from tests.conformance.govuk_pay import load, samples_in
 
-HOSTILE = [b"", b"null", b"[]", b"{}", b"\xff\xfe", b'"text"', b"{" * 5_000, b'{"event_type": 7}', b"0" * 100_000]
+HOSTILE = [
+    b"",
+    b"null",
+    b"[]",
+    b"{}",
+    b"\xff\xfe",
+    b'"text"',
+    b"{" * 5_000,
+    b'{"event_type": 7}',
+    b"0" * 100_000,
+]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +37,9 @@ def bodies(samples: Path) -> dict[str, bytes]:
     }
 
 
-def test_each_is_accepted_and_ends_as_an_event_or_with_a_reason(hub: LiveHub, bodies: dict[str, bytes]) -> None:
+def test_each_is_accepted_and_ends_as_an_event_or_with_a_reason(
+    hub: LiveHub, bodies: dict[str, bytes]
+) -> None:
     records: dict[str, str] = {}
     for name, body in bodies.items():
         answer = hub.post("birmingham-pay", body)
@@ -40,9 +52,13 @@ def test_each_is_accepted_and_ends_as_an_event_or_with_a_reason(hub: LiveHub, bo
             ends.update(_end(hub, raw_id))
         return ends.keys() == set(records.values())
 
-    assert until(all_ended, 60), f"disappeared: {[name for name, raw in records.items() if raw not in ends][:5]}"
+    assert until(all_ended, 60), (
+        f"disappeared: {[name for name, raw in records.items() if raw not in ends][:5]}"
+    )
     events = [name for name, raw_id in records.items() if ends[raw_id] == "event"]
-    print(f"{len(records)} bodies, {len(ends)} records: {len(events)} events, {len(records) - len(events)} set aside")
+    print(
+        f"{len(records)} bodies, {len(ends)} records: {len(events)} events, {len(records) - len(events)} set aside"
+    )
     assert {name for name in records if name.startswith("webhook ")} <= set(events)
     for name, raw_id in records.items():
         assert ends[raw_id] == "event" or len(ends[raw_id].split()) >= 2, f"{name}: no reason for a person"

@@ -1,0 +1,185 @@
+"""The front door of a running hub: what is refused, what is taken all the same, and that it says so."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+
+from hub.stream.broker.embedded import EmbeddedBroker
+from hub.stream.reading import read_all
+from hub.testing.live import LiveHub, live_hub, until
+
+TRACER = "tracer-person@example.org"
+
+
+def message(hub: LiveHub, **changed: object) -> bytes:
+    pay = hub.simulators["birmingham-pay"]
+    payment = pay.create_payment("FRONT-DOOR", 100)
+    return json.dumps({**json.loads(pay.message(payment, "card_payment_captured").body), **changed}).encode()
+
+
+def raw_values(hub: LiveHub) -> set[bytes]:
+    return {m.value() for part in range(4) for m in read_all(hub.client_kafka, "raw.govuk_pay", part)}
+
+
+def test_a_genuine_webhook_is_kept_byte_for_byte(hub: LiveHub) -> None:
+    body = message(hub) + b"  \n"
+    assert hub.post("birmingham-pay", body).status_code == 202
+    assert body in raw_values(hub)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Pay-Signature": ""},
+        {"Pay-Signature": "0" * 64},
+        {"Pay-Signature": "é"},
+        {"X-Signature": "0" * 64},
+    ],
+    ids=["missing", "empty", "forged", "not ASCII", "elsewhere"],
+)
+def test_what_is_not_genuine_is_401_counted_and_not_kept(hub: LiveHub, headers: dict[str, str]) -> None:
+    before = _answered(hub, "401")
+    body = message(hub, note=f"{TRACER} {headers}")
+    encoded = {name: value.encode() for name, value in headers.items()}
+    answer = hub.post("birmingham-pay", body, encoded)  # type: ignore[arg-type]
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert TRACER not in answer.text
+    assert body not in raw_values(hub)
+    assert _answered(hub, "401") == before + 1
+
+
+def test_a_signature_of_another_body_is_401(hub: LiveHub) -> None:
+    signed = hub.simulators["birmingham-pay"].sign(message(hub))
+    assert hub.post("birmingham-pay", message(hub), signed).status_code == 401
+
+
+def test_an_unknown_connector_is_404(hub: LiveHub) -> None:
+    answer = httpx2.post(f"{hub.gateway}/webhooks/nobody", content=b"{}")
+    assert answer.status_code == 404
+    assert answer.json()["title"] == "No such connector"
+
+
+def test_a_body_over_the_limit_is_413_before_it_is_read_whole(hub: LiveHub) -> None:
+    where = urlsplit(hub.gateway)
+    for framing in (b"content-length: 104857600", b"transfer-encoding: chunked"):
+        with socket.create_connection((where.hostname, where.port), timeout=10) as line:
+            line.sendall(b"POST /webhooks/birmingham-pay HTTP/1.1\r\nhost: hub\r\n" + framing + b"\r\n\r\n")
+            answer = _first_line_while_sending(line, chunked=b"chunked" in framing)
+        assert b" 413 " in answer
+
+
+def test_the_same_message_twice_is_one_raw_record_by_id(hub: LiveHub) -> None:
+    body = message(hub)
+    ids = {hub.post("birmingham-pay", body).headers["hub-record-id"] for _ in range(2)}
+    assert len(ids) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"event_type": "card_payment_teleported"}, "event_type"),
+        ({"resource": "text"}, "resource"),
+        ({"created_date": "yesterday"}, "created_date"),
+    ],
+)
+def test_what_cannot_be_understood_is_accepted_and_set_aside_by_field(
+    hub: LiveHub, changed: dict[str, object], field: str
+) -> None:
+    answer = hub.post("birmingham-pay", message(hub, **changed))
+    assert answer.status_code == 202
+    failures = lambda: hub.client.get("/v1/failures/of", event=answer.headers["hub-record-id"])["failures"]  # noqa: E731
+    assert until(lambda: len(failures()) == 1)
+    assert failures()[0]["field"] == field
+    assert field in failures()[0]["reason"]
+
+
+def test_the_api_is_for_the_operator(hub: LiveHub) -> None:
+    for token in (None, "wrong"):
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        answer = httpx2.get(f"{hub.gateway}/v1/subscriptions", headers=headers)
+        assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"party": "E99999999", "url": "http://127.0.0.1:1/"}, "party"),
+        ({"party": "E08000025", "url": "http://example.gov.uk/"}, "https"),
+        ({"party": "E08000025", "url": "https://169.254.169.254/"}, "private network"),
+        ({"party": "E08000025", "url": "http://127.0.0.1:1/", "types": ["Payments!"]}, "event types"),
+    ],
+)
+def test_a_subscription_that_cannot_be_is_refused_with_its_reason(
+    hub: LiveHub, asked: dict[str, object], told: str
+) -> None:
+    headers = {"authorization": f"Bearer {(hub.data_dir / 'operator.token').read_text()}"}
+    answer = httpx2.post(f"{hub.gateway}/v1/subscriptions", json=asked, headers=headers)
+    assert answer.status_code == 422
+    assert told in answer.json()["detail"]
+
+
+def test_personal_data_of_bad_input_reaches_no_log_error_or_metric(hub: LiveHub) -> None:
+    body = message(hub, resource={"email": TRACER, "amount": TRACER, "payment_id": TRACER})
+    record = hub.post("birmingham-pay", body).headers["hub-record-id"]
+    assert until(lambda: bool(hub.client.get("/v1/failures/of", event=record)["failures"]))
+    told = json.dumps(hub.client.get("/v1/failures/of", event=record))
+    told += httpx2.get(f"{hub.gateway}/metrics").text
+    told += "".join(path.read_text(errors="replace") for path in Path(hub.data_dir).glob("logs/*.log"))
+    assert TRACER not in told
+
+
+def test_kafka_away_is_503_at_once_and_over_when_it_is_back(tmp_path: Path, root: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "broker")
+    broker.start()
+    try:
+        with live_hub(tmp_path, root, kafka=broker.address) as hub:
+            body = message(hub)
+            assert hub.post("birmingham-pay", body).status_code == 202
+            broker.kill()
+            assert until(lambda: hub.post("birmingham-pay", body).status_code == 503)
+            started = time.monotonic()
+            refused = [hub.post("birmingham-pay", message(hub)) for _ in range(5)]
+            assert {answer.status_code for answer in refused} == {503}
+            assert all(answer.headers["retry-after"] for answer in refused)
+            assert time.monotonic() - started < 10
+            assert httpx2.get(f"{hub.gateway}/readyz").status_code == 503
+            assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
+            broker.start()
+            assert until(lambda: hub.post("birmingham-pay", body).status_code == 202, 15)
+            assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 200, 15)
+    finally:
+        broker.stop()
+
+
+def _answered(hub: LiveHub, status: str) -> float:
+    metrics = httpx2.get(f"{hub.gateway}/metrics").text
+    wanted = f'hub_webhooks_total{{answer="{status}",instance="birmingham-pay"}}'
+    return next((float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(wanted)), 0.0)
+
+
+def _first_line_while_sending(line: socket.socket, *, chunked: bool) -> bytes:
+    """What the server says while the client has sent a small part of 100 MiB only."""
+    sent = threading.Event()
+
+    def send() -> None:
+        piece = b"x" * 65_536
+        framed = b"10000\r\n" + piece + b"\r\n" if chunked else piece
+        try:
+            for _ in range(32):  # 2 MiB
+                line.sendall(framed)
+        except OSError:
+            pass  # the server hung up, which is its right
+        sent.set()
+
+    threading.Thread(target=send, daemon=True).start()
+    return line.recv(1024).partition(b"\r\n")[0]
