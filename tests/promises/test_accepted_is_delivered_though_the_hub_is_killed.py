@@ -24,7 +24,7 @@ def test_5000_webhooks_and_a_kill(tmp_path: Path, root: Path) -> None:
         accepted = asyncio.run(_post_and_kill(hub))
         assert KILL_AFTER <= len(accepted) <= POSTED
         hub.start()
-        late = asyncio.run(_post(hub, range(POSTED, POSTED + 50), set()))  # and it takes new ones
+        late = asyncio.run(post(hub, range(POSTED, POSTED + 50), set()))  # and it takes new ones
         wanted = accepted | late
         heard = lambda: {one.data["payment_id"] for one in subscriber.received}  # noqa: E731
         assert until(lambda: wanted <= heard(), 120), f"{len(wanted - heard())} of {len(wanted)} never came"
@@ -37,7 +37,7 @@ def test_5000_webhooks_and_a_kill(tmp_path: Path, root: Path) -> None:
 
 async def _post_and_kill(hub: LiveHub) -> set[str]:
     accepted: set[str] = set()
-    posting = asyncio.create_task(_post(hub, range(POSTED), accepted))
+    posting = asyncio.create_task(post(hub, range(POSTED), accepted))
     while len(accepted) < KILL_AFTER:  # on progress, not on time
         await asyncio.sleep(0.01)
     hub.kill()
@@ -45,7 +45,7 @@ async def _post_and_kill(hub: LiveHub) -> set[str]:
     return accepted
 
 
-async def _post(hub: LiveHub, numbers: range, accepted: set[str]) -> set[str]:
+async def post(hub: LiveHub, numbers: range, accepted: set[str]) -> set[str]:
     """Post one webhook per number, 50 at a time; `accepted` gets what was answered 2xx."""
     pay = hub.simulators["birmingham-pay"]
     url = f"{hub.gateway}/webhooks/birmingham-pay"
