@@ -152,12 +152,12 @@ def running_hub(
     port = port or free_port()
     supervisor = Supervisor(_children(config, data_dir, port, workers))
     try:
+        loaded = load_hub(config)
         with ExitStack() as stack:
             opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
             stack.callback(_stop_opened, opening)
             stack.callback(supervisor.close)  # before the broker: they leave their group in order
-            supervisor.start()  # the children load while Kafka starts, and so do we
-            loaded = load_hub(config)
+            supervisor.start()  # the children load while Kafka starts
             broker = opening.result()
             topics.ensure(
                 broker.address,

@@ -53,11 +53,23 @@ def discover(folder: Path) -> dict[str, ConnectorKind]:
 
 def _load(path: Path) -> ModuleType:
     """Import as `connectors.<name>.connector`, wherever the folder lies, so that its siblings import too."""
-    package = f"connectors.{path.parent.name}"
-    root = str(path.parent.parent.parent)
-    if root not in sys.path:
-        sys.path.insert(0, root)
+    folder, name = path.parent.parent, f"connectors.{path.parent.name}"
     try:
-        return importlib.import_module(f"{package}.connector")
+        packages = _package(folder).__path__
+        if str(folder) not in packages:
+            packages.insert(0, str(folder))
+        loaded = sys.modules.get(name)
+        if loaded is not None and str(path.parent) not in loaded.__path__:
+            for other in [each for each in sys.modules if each == name or each.startswith(name + ".")]:
+                del sys.modules[other]  # of the same name in another folder
+        return importlib.import_module(f"{name}.connector")
     except Exception as error:
         raise ValueError(f"{path}: does not load: {type(error).__name__}: {error}") from error
+
+
+def _package(folder: Path) -> ModuleType:
+    try:
+        return importlib.import_module("connectors")
+    except ImportError:
+        sys.path.insert(0, str(folder.parent))
+        return importlib.import_module("connectors")

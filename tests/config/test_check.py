@@ -1,0 +1,110 @@
+"""`hub check` and `hub up` name file, line and remedy of everything that is wrong, and do not start half."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from hub.cli.main import app
+
+
+@pytest.fixture
+def project(tmp_path: Path, root: Path) -> Path:
+    """A copy of the project's configuration and contracts, to be broken."""
+    for name in ("routes", "schemas", "connectors", "deploy"):
+        shutil.copytree(root / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "test_*"))
+    shutil.copy(root / "hub.yaml", tmp_path)
+    return tmp_path
+
+
+def run(command: str, project: Path) -> Result:
+    extra = ["--data-dir", str(project / "data")] if command == "up" else []
+    return CliRunner().invoke(app, [command, "--config", str(project / "hub.yaml"), *extra])
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_the_project_itself_is_well(root: Path) -> None:
+    result = CliRunner().invoke(app, ["check", "--config", str(root / "hub.yaml")])
+    assert result.exit_code == 0, result.output
+    assert "all well" in result.output
+
+
+BROKEN = [
+    ("hub.yaml", "parties:", "parties: [", "hub.yaml:", "not YAML"),
+    ("hub.yaml", "delivery:", "deliveries:", "hub.yaml:", "deliveries"),
+    (
+        "hub.yaml",
+        "connector: govuk_pay",
+        "connector: govuk_pya",
+        "hub.yaml:10",
+        "no connector named govuk_pya",
+    ),
+    (
+        "hub.yaml",
+        "party: E08000025",
+        "party: E08000099",
+        "hub.yaml:11",
+        "party E08000099, which is not listed",
+    ),
+    ("hub.yaml", "{file: deploy/demo/birmingham-pay.api-key}", "api_test_plain", "hub.yaml:", "by reference"),
+    ("hub.yaml", "birmingham-pay.api-key", "nowhere", "hub.yaml:", "no file deploy/demo/nowhere"),
+    ("hub.yaml", "base_url: http://127.0.0.1:18461", "base_url: ftp://x", "hub.yaml:", "base_url"),
+    (
+        "routes/licence_fees.py",
+        'col("amount")',
+        'col("ammount")',
+        "routes/licence_fees.py:",
+        "did you mean amount?",
+    ),
+    ("routes/licence_fees.py", "from hub", "from hub hub", "routes/licence_fees.py:3", "SyntaxError"),
+    (
+        "routes/own_payments.py",
+        '"own-payments"',
+        '"licence-fee-paid"',
+        "routes/own_payments.py",
+        "declared in",
+    ),
+    ("schemas/licensing/fee.paid.avsc", '"long"', '"lnog"', "schemas/licensing/fee.paid.avsc", "lnog"),
+    (
+        "connectors/govuk_pay/connector.py",
+        "class PayWebhooks",
+        "clas PayWebhooks",
+        "connector.py",
+        "SyntaxError",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "where", "what"), BROKEN, ids=lambda value: str(value)[:40])
+def test_what_is_broken_is_named(project: Path, file: str, old: str, new: str, where: str, what: str) -> None:  # noqa: PLR0917
+    edit(project / file, old, new)
+    result = run("check", project)
+    assert result.exit_code == 2, result.output
+    assert where in result.output
+    assert what in result.output
+    assert "Traceback" not in result.output
+
+
+def test_every_problem_is_told_at_once(project: Path) -> None:
+    edit(project / "hub.yaml", "connector: govuk_pay", "connector: nothing")
+    edit(project / "routes/licence_fees.py", 'col("amount")', 'col("ammount")')
+    result = run("check", project)
+    assert "nothing" in result.output
+    assert "ammount" in result.output
+
+
+def test_hub_up_says_the_same_and_starts_nothing(project: Path) -> None:
+    edit(project / "hub.yaml", "party: E08000025", "party: E08000099")
+    result = run("up", project)
+    assert result.exit_code == 2
+    assert "hub.yaml:11" in result.output
+    assert not (project / "data" / "kafka" / "data").exists()
+    assert not (project / "data" / "hub.json").exists()
