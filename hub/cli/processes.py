@@ -111,7 +111,7 @@ def worker(
     try:
         asyncio.run(work())
     except asyncio.CancelledError:
-        return
+        os._exit(0)  # what could end in order has; a call that still waits for Kafka must not keep us
     except BaseException:  # noqa: BLE001 - told, and the process ends
         import structlog
 

@@ -105,8 +105,7 @@ class Delivering:
                 await self._turn()
         finally:
             await self._lanes.stop(timeout=2)
-            self._thread.shutdown(wait=True)
-            self._transactor.close()
+            await self._transactor.finish(self._thread)
 
     async def _something_to_do(self) -> None:
         stepped = asyncio.ensure_future(self._lanes.stepped())

@@ -30,6 +30,7 @@ class Ingest:
                 "acks": "all",
                 "linger.ms": 2,
                 "delivery.timeout.ms": int(timeout * 1000),
+                "reconnect.backoff.max.ms": 1_000,  # back within a second or two of Kafka, not ten
                 "partitioner": "murmur2_random",
                 "message.max.bytes": 2 << 20,
                 "compression.type": "lz4",

@@ -86,8 +86,7 @@ class Polling:
     async def close(self) -> None:
         """Stop, and let the transaction under way end."""
         await self.revoked()
-        self._thread.shutdown(wait=True)
-        self._transactor.close()
+        await self._transactor.finish(self._thread)
 
     async def _keep(self, key: str, source: PollingSource[Any, Any]) -> None:
         """Poll for as long as the partition is ours. What goes wrong on the hub's side is told, and begun again."""

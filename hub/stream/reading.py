@@ -22,6 +22,7 @@ def new_consumer(servers: str, isolation: str = "read_committed") -> Consumer:
             "isolation.level": isolation,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "reconnect.backoff.max.ms": 1_000,
             "fetch.wait.max.ms": 50,  # how long the broker keeps a reader at the end waiting for more
         }
     )

@@ -56,8 +56,7 @@ class StageRunner:
                 batches = await self._collect()
                 await loop.run_in_executor(self._thread, self._step, batches)
         finally:
-            self._thread.shutdown(wait=True)
-            self._transactor.close()
+            await self._transactor.finish(self._thread)
 
     async def _collect(self) -> list[Batch]:
         """All that waits, up to `MAX_RECORDS`: one event commits at once, a flood commits in bulk."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
-import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Event
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -13,6 +16,9 @@ from hub.stream.committed import committed_offsets
 from hub.stream.records import Fence, Output, Positions
 
 log = structlog.get_logger()
+
+#: Of each call, seconds; after it the producer is made anew and the outcome is looked up.
+_TIME_LIMIT = 10.0
 
 _NOT_US_ANY_MORE = frozenset(
     {
@@ -34,6 +40,7 @@ class Transactor:
         self.servers = servers
         self._name = name
         self._producer: Producer | None = None
+        self._stopping = Event()
 
     def prepare(self) -> None:
         """Open the producer ahead of the first commit. Kafka being away is no matter: the commit will wait."""
@@ -45,20 +52,29 @@ class Transactor:
     def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         """Write `outputs` and move the group to `positions`, both or neither.
 
-        True when committed. False when the group has moved on without us: whoever holds the partitions now
-        reads the same records again. Blocks, retrying, while Kafka is away.
+        True when committed. False when the group has moved on without us, or when we are to stop: whoever holds
+        the partitions next reads the same records again. Blocks, retrying, while Kafka is away.
         """
         pause = 0.1
-        while True:
+        while not self._stopping.is_set():
             try:
                 return self._attempt(outputs, positions, fence)
             except KafkaException as error:
                 log.warning("transaction-retried", error=error.args[0].name(), transactor=self._name)
             self.close()
-            time.sleep(pause)
+            self._stopping.wait(pause)
             pause = min(pause * 2, 5.0)
             if self._landed(positions, fence):
                 return True
+        return False
+
+    async def finish(self, thread: ThreadPoolExecutor, timeout: float = 5) -> None:
+        """Let a commit under way on `thread` end, within reason, then close."""
+        self._stopping.set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await asyncio.to_thread(thread.shutdown)
+                self.close()
 
     def _attempt(self, outputs: Iterable[Output], positions: Positions, fence: Fence) -> bool:
         producer = self._open()
@@ -67,14 +83,14 @@ class Transactor:
             _produce(producer, output)
         offsets = [TopicPartition(topic, part, offset) for (topic, part), offset in positions.items()]
         try:
-            producer.send_offsets_to_transaction(offsets, group_metadata(fence), 30)
+            producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT)
         except KafkaException as error:
             if error.args[0].code() not in _NOT_US_ANY_MORE:
                 raise
-            producer.abort_transaction(30)
+            producer.abort_transaction(_TIME_LIMIT)
             log.info("batch-left-to-another-worker", generation=fence.generation, transactor=self._name)
             return False
-        producer.commit_transaction(30)
+        producer.commit_transaction(_TIME_LIMIT)
         return True
 
     def _landed(self, positions: Positions, fence: Fence) -> bool:
@@ -94,6 +110,7 @@ class Transactor:
                     "bootstrap.servers": self.servers,
                     "transactional.id": self._name,
                     "transaction.timeout.ms": 10_000,
+                    "reconnect.backoff.max.ms": 1_000,
                     "linger.ms": 0,
                     "compression.type": "lz4",
                     "partitioner": "murmur2_random",
@@ -102,7 +119,7 @@ class Transactor:
                     "queue.buffering.max.kbytes": 262_144,
                 }
             )
-            producer.init_transactions(30)
+            producer.init_transactions(_TIME_LIMIT)
             self._producer = producer
         return self._producer
 
