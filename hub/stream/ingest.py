@@ -19,7 +19,7 @@ class KafkaAway(Exception):
 class Ingest:
     """An idempotent producer with `acks=all`, awaitable per record, bounded in what it holds.
 
-    While Kafka is away `put` fails at once, but for one record a second that tries whether it is back.
+    While Kafka is away `put` fails at once; a thread of ours asks every second whether it is back.
     """
 
     def __init__(self, servers: str, max_in_flight: int = 2_000, timeout: float = 2.5) -> None:
@@ -40,7 +40,6 @@ class Ingest:
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._down_since = 0.0
-        self._tried_at = 0.0
         self._stopping = False
         self._poller = Thread(target=self._poll, name="ingest", daemon=True)
         self._poller.start()
@@ -52,12 +51,10 @@ class Ingest:
 
     async def put(self, output: Output) -> None:
         """Return when the record is safe. Raises KafkaAway otherwise, or when too much waits already."""
-        now = monotonic()
         if self._in_flight >= self._max_in_flight:
             raise KafkaAway("too many records wait for Kafka")
-        if self.away and now - self._tried_at < 1:
+        if self.away:
             raise KafkaAway("Kafka does not answer")
-        self._tried_at = now
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -92,8 +89,12 @@ class Ingest:
             self._down_since = monotonic()
 
     def _poll(self) -> None:
+        asked = 0.0
         while not self._stopping:
             self._producer.poll(0.1)
+            if self.away and monotonic() - asked > 1:
+                self.answers(0.5)
+                asked = monotonic()
 
     def answers(self, timeout: float = 1.0) -> bool:
         """Whether Kafka answers now. Blocks up to `timeout` seconds."""

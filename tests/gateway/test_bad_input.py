@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -147,11 +146,11 @@ def test_kafka_away_is_503_at_once_and_over_when_it_is_back(tmp_path: Path, root
             assert hub.post("birmingham-pay", body).status_code == 202
             broker.kill()
             assert until(lambda: hub.post("birmingham-pay", body).status_code == 503)
-            started = time.monotonic()
-            refused = [hub.post("birmingham-pay", message(hub)) for _ in range(5)]
+            refused = [hub.post("birmingham-pay", message(hub)) for _ in range(20)]
             assert {answer.status_code for answer in refused} == {503}
             assert all(answer.headers["retry-after"] for answer in refused)
-            assert time.monotonic() - started < 10
+            # At once, and not after a time limit each: judged by the middle one, since the machine is shared.
+            assert sorted(answer.elapsed for answer in refused)[10].total_seconds() < 1
             assert httpx2.get(f"{hub.gateway}/readyz").status_code == 503
             assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
             broker.start()
