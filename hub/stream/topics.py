@@ -76,7 +76,7 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
 
 
 def ensure(servers: str, topics: Sequence[Topic]) -> None:
-    """Make what is missing, bring settings in line, and refuse a wrong partition count.
+    """Make what is missing and refuse a wrong partition count; settings of what is there stay as they are.
 
     Raises Misconfigured: partitions cannot be changed without breaking the order per subject.
     """

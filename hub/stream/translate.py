@@ -11,7 +11,6 @@ from hub.events.kafka import header, to_headers
 from hub.journal.entry import Entry
 from hub.registry.codec import CodecError, encode
 from hub.registry.schemas import Registry
-from hub.sdk.connector import Instance
 from hub.sdk.errors import Reject
 from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet
@@ -39,6 +38,7 @@ class Translate:
         outputs: list[Output] = []
         seen = self._seen.of(batch)
         for record in batch.records:
+            outputs.append(journal_output(self._accepted(record)))
             try:
                 outputs.extend(self._translate(record, seen, batch.partition))
             except Reject as reject:
@@ -55,7 +55,7 @@ class Translate:
         facts = member.source(header(record.headers, SOURCE)).translate(record.value or b"")
         events = [to_event(fact, member.instance.source, member.instance.party, raw_id) for fact in facts]
         encoded = [self._encode(event) for event in events]  # all or none: before anything is marked
-        outputs = [journal_output(self._accepted(record, raw_id, member.instance))]
+        outputs: list[Output] = []
         for event, output in zip(events, encoded, strict=True):
             mark = Seen.mark(event.envelope.id)
             fresh = mark not in seen
@@ -75,15 +75,16 @@ class Translate:
         topic = topics.events(topics.domain_of(event.envelope.type))
         return Output(topic, event.envelope.subject.encode(), value, headers)
 
-    def _accepted(self, record: Record, raw_id: str, instance: Instance) -> Entry:
+    def _accepted(self, record: Record) -> Entry:
+        member = self._fleet.members.get(header(record.headers, INSTANCE))
         return Entry(
             at=record.timestamp / 1000,
             stage="accept",
             outcome="accepted",
-            event_id=raw_id,
+            event_id=header(record.headers, RAW_ID),
             subject=(record.key or b"").decode(errors="replace"),
-            source=instance.source,
-            party=instance.party,
+            source=member.instance.source if member else "",
+            party=member.instance.party if member else "",
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
