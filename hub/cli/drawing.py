@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.tree import Tree
 
 from hub.cli.tables import console, table
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COLOURS = {
     "delivered": "green",
     "dead-lettered": "red",
@@ -22,7 +24,12 @@ _COLOURS = {
 def events_table(items: list[dict[str, Any]]) -> None:
     """A page of events."""
     rows = [
-        [_clock(e["first_at"]), e["type"], e["subject"], e["party"], _state(e["state"]), e["id"]]
+        [
+            _clock(e["first_at"]),
+            *(_plain(e[name]) for name in ("type", "subject", "party")),
+            _state(e["state"]),
+            _plain(e["id"]),
+        ]
         for e in items
     ]
     table(["first seen", "type", "subject", "party", "state", "id"], rows, empty="no events yet")
@@ -31,7 +38,13 @@ def events_table(items: list[dict[str, Any]]) -> None:
 def failures_table(groups: list[dict[str, Any]]) -> None:
     """Dead letters by kind."""
     rows = [
-        [g["fingerprint"], g["count"], g["stage"], escape(g["reason"]), _clock(g["last_at"]), g["sample"]]
+        [
+            _plain(g["fingerprint"]),
+            g["count"],
+            *(_plain(g[name]) for name in ("stage", "reason")),
+            _clock(g["last_at"]),
+            _plain(g["sample"]),
+        ]
         for g in groups
     ]
     table(["kind", "count", "stage", "reason", "last", "example"], rows, empty="no failures")
@@ -50,8 +63,8 @@ def trace_tree(roots: list[dict[str, Any]]) -> None:
 
 
 def _grow(tree: Tree, node: dict[str, Any], start: float) -> None:
-    reason = f" ({escape(node['reason'])})" if node["reason"] else ""
-    text = f"+{(node['at'] - start) * 1000:,.0f} ms  {escape(node['label'])}  {_state(node['state'])}{reason}"
+    reason = f" ({_plain(node['reason'])})" if node["reason"] else ""
+    text = f"+{(node['at'] - start) * 1000:,.0f} ms  {_plain(node['label'])}  {_state(node['state'])}{reason}"
     branch = tree.add(text)
     for child in node["children"]:
         _grow(branch, child, start)
@@ -59,7 +72,12 @@ def _grow(tree: Tree, node: dict[str, Any], start: float) -> None:
 
 def _state(state: str) -> str:
     colour = _COLOURS.get(state)
-    return f"[{colour}]{state}[/{colour}]" if colour else state
+    return f"[{colour}]{state}[/{colour}]" if colour else _plain(state)
+
+
+def _plain(text: str) -> str:
+    """Text as it is: what others sent is neither rich's markup nor an order to the terminal."""
+    return escape(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
 
 
 def _clock(at: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -51,7 +52,8 @@ def open_database(where: Path | str, wait_s: float = WAIT_S) -> Engine:
         with explained(engine), engine.connect() as connection:
             found = _version(connection)
             if found is None:
-                _alone(connection)
+                connection.rollback()
+                alone(connection)
                 found = _version(connection) or _make(connection)
                 connection.commit()
         if found != VERSION:
@@ -90,14 +92,15 @@ Write = Callable[[Connection, Sequence[dict[str, Any]]], None]
 def prepared(engine: Engine, statement: Any, names: Sequence[str]) -> Write:
     """A statement over rows of `names`, compiled once: Core's own handling of each row costs more than SQLite's.
 
-    The statement may hold no values of its own.
+    The statement has several names and holds no values of its own.
     """
     compiled = statement.compile(dialect=engine.dialect, column_keys=list(names))
     sql, order = str(compiled), compiled.positiontup
+    pick = itemgetter(*order) if order else None
 
     def write(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
-            values = [tuple(map(row.__getitem__, order)) for row in rows] if order else list(rows)
+            values = list(map(pick, rows)) if pick else list(rows)
             connection.exec_driver_sql(sql, values)
 
     return write
@@ -125,9 +128,8 @@ def _make(connection: Connection) -> int:
     return VERSION
 
 
-def _alone(connection: Connection) -> None:
-    """Keeps other processes from making the tables until this transaction is over."""
-    connection.rollback()
+def alone(connection: Connection) -> None:
+    """Keeps other writers out until this transaction, which has only begun, is over."""
     if connection.dialect.name == "sqlite":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif connection.dialect.name == "postgresql":
@@ -144,6 +146,10 @@ def _tuner(wait_s: float) -> Any:
         _share(connection, monotonic() + wait_s)
         # A crash of the machine may cost the last moments, which Kafka still has.
         connection.execute("PRAGMA synchronous=NORMAL")
+        # 16 MB, not 2: ids are random, so a batch touches pages all over, which else spill before it is done.
+        connection.execute("PRAGMA cache_size=-16000")
+        # 40 MB, not 4: a page that many batches touch is then written back once.
+        connection.execute("PRAGMA wal_autocheckpoint=10000")
 
     return tune
 

@@ -33,3 +33,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     offset: int = -1
     dead_letter: str = ""
     trace: str = ""
+
+
+# Of two things that happened in the same instant, the one further on the way is where an event stands.
+_WAY = (
+    "refused accepted duplicate translated unrouted routed attempt-failed dead-lettered redriven ended delivered"
+).split()
+_RANK = {outcome: place for place, outcome in enumerate(_WAY, start=1)}
+
+
+def rank(outcome: str) -> int:
+    """How far on the way an outcome is; 0 for one that only a later hub knows."""
+    return _RANK.get(outcome, 0)

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select
 
 from hub.journal.database import WAIT_S, explained, open_database
 from hub.journal.rows import Counts, DeliveryRow, Detail, EventRow, Failure, Group, Page, Step, Tail
-from hub.journal.tables import dead_letters, deliveries, events, steps
-from hub.journal.tree import Node, build
+from hub.journal.tables import REPEATED, WAITING, dead_letters, deliveries, events, steps, tallies
+from hub.journal.tree import Node, build, in_order
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -87,7 +87,7 @@ class Queries:
         found = {row.id: row for row in self._all(EventRow, select(events).where(hit))}
         if not found:
             raise NotFound(any_id)
-        repeats = select(steps.c.event_id).where(steps.c.outcome == "duplicate")
+        repeats = select(steps.c.event_id).where(REPEATED)
         repeated = self._texts(repeats, steps.c.causation_id, found)
         found |= self._events(events.c.causation_id, found) | self._events(events.c.id, repeated)
         found |= self._events(events.c.correlation_id, {row.correlation_id for row in found.values()} - {""})
@@ -98,7 +98,7 @@ class Queries:
             happened += self._steps(above)
             found |= above
             causes = {row.causation_id for row in above.values()}
-        return build(list(found.values()), sorted(happened, key=lambda step: (step.at, step.number)))
+        return build(list(found.values()), happened)
 
     def tail(self, after: int, limit: int) -> Tail:
         """Steps written after number `after`; -1 starts now."""
@@ -138,16 +138,18 @@ class Queries:
     def failures_of(self, event_id: str) -> list[Failure]:
         """The dead letters of one event or raw record, oldest first."""
         mine = select(dead_letters).where(dead_letters.c.event_id == event_id)
-        return self._all(Failure, mine.order_by(dead_letters.c["at"]))
+        return self._all(Failure, mine.order_by(dead_letters.c["at"], dead_letters.c.id))
 
     def open_failures(self, ids: Sequence[str] = (), fingerprint: str = "") -> list[Failure]:
         """Open dead letters by id or fingerprint, or all, oldest first."""
-        wanted: list[ColumnElement[bool]] = [dead_letters.c.status == "open"]
-        if ids:
-            wanted.append(dead_letters.c.id.in_(list(ids)))
+        query = select(dead_letters).where(dead_letters.c.status == "open")
         if fingerprint:
-            wanted.append(dead_letters.c.fingerprint == fingerprint)
-        return self._all(Failure, select(dead_letters).where(*wanted).order_by(dead_letters.c["at"]))
+            query = query.where(dead_letters.c.fingerprint == fingerprint)
+        chosen = (
+            [query.where(dead_letters.c.id.in_(some)) for some in _portions(set(ids))] if ids else [query]
+        )
+        found = [failure for some in chosen for failure in self._all(Failure, some)]
+        return sorted(found, key=lambda failure: (failure.at, failure.id))
 
     def mark_redriven(self, ids: Sequence[str]) -> None:
         """Show them as redriven at once; the worker's entry says the same a moment later."""
@@ -158,12 +160,10 @@ class Queries:
 
     def counts(self) -> Counts:
         """Totals for status and metrics."""
-        by = (steps.c.stage, steps.c.outcome)
-        grouped = select(*by, func.count()).group_by(*by)
         failed = select(func.count()).where(dead_letters.c.status == "open")
-        waiting = select(func.count()).where(deliveries.c.state == "attempt-failed")
+        waiting = select(func.count()).select_from(deliveries).where(WAITING)
         return Counts(
-            outcomes={f"{stage}.{outcome}": count for stage, outcome, count in self._rows(grouped)},
+            outcomes={f"{row.stage}.{row.outcome}": row[2] for row in self._rows(select(tallies))},
             open_failures=self._rows(failed)[0][0],
             pending_deliveries=self._rows(waiting)[0][0],
         )
@@ -171,9 +171,8 @@ class Queries:
     def _steps(self, event_ids: Collection[str]) -> list[Step]:
         found: list[Step] = []
         for some in _portions(event_ids):
-            query = select(steps).where(steps.c.event_id.in_(some))
-            found += self._all(Step, query.order_by(steps.c["at"], steps.c.number))
-        return found
+            found += self._all(Step, select(steps).where(steps.c.event_id.in_(some)))
+        return sorted(found, key=in_order)
 
     def _events(self, column: ColumnElement[str], values: Collection[str]) -> dict[str, EventRow]:
         found: dict[str, EventRow] = {}

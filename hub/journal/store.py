@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import msgspec
-from sqlalchemy import Engine, Float, bindparam, case, exists, func, tuple_, update
+from sqlalchemy import Connection, Engine, Float, bindparam, case, exists, func, select, tuple_, update
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.journal.database import WAIT_S, explained, greatest, least, open_database, prepared, upsert
+from hub.journal.database import WAIT_S, alone, explained, greatest, least, open_database, prepared, upsert
 from hub.journal.entry import Entry
-from hub.journal.tables import dead_letters, deliveries, events, steps
-
-_encode = msgspec.json.Encoder().encode
-_STEP_FIELDS = tuple(column.name for column in steps.columns if column.name != "number")
-_ENTRY_FIELDS = tuple(name for name in _STEP_FIELDS if name != "digest")
-_fields_of = attrgetter(*_ENTRY_FIELDS)
-_EVENT_FIELDS = ("type", "source", "subject", "party", "correlation_id", "causation_id", "route")
-# Of two things that happened in the same instant, the one further on the way is the state.
-_WAY = (
-    "refused accepted duplicate translated unrouted routed attempt-failed dead-lettered redriven ended delivered"
-).split()
-_RANK = {outcome: rank for rank, outcome in enumerate(_WAY, start=1)}
+from hub.journal.merging import (
+    DELIVERY_STATE,
+    EVENT_FIELDS,
+    EVENT_STATE,
+    STEP_FIELDS,
+    delivery_rows,
+    event_rows,
+    step_rows,
+)
+from hub.journal.tables import OF_A_LETTER, dead_letters, deliveries, events, steps, tallies
 
 
 class Journal:
@@ -36,9 +31,10 @@ class Journal:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._steps = prepared(engine, upsert(engine, steps).on_conflict_do_nothing(), _STEP_FIELDS)
+        self._steps = prepared(engine, upsert(engine, steps).on_conflict_do_nothing(), STEP_FIELDS)
         self._events = prepared(engine, _events_statement(engine), events.columns.keys())
         self._deliveries = prepared(engine, _deliveries_statement(engine), deliveries.columns.keys())
+        self._tallies = prepared(engine, _tallies_statement(engine), tallies.columns.keys())
         self._letters = prepared(
             engine, upsert(engine, dead_letters).on_conflict_do_nothing(), dead_letters.columns.keys()
         )
@@ -54,17 +50,26 @@ class Journal:
             return
         again = [{"letter": entry.dead_letter} for entry in entries if entry.outcome == "redriven"]
         with explained(self._engine), self._engine.begin() as connection:
-            self._steps(connection, [_step_row(entry) for entry in entries])
-            self._events(connection, [_event_row(entry) for entry in entries if entry.event_id])
-            self._deliveries(connection, [_delivery_row(entry) for entry in entries if entry.subscription])
+            alone(connection)
+            self._add_steps(connection, entries)
+            self._events(connection, event_rows(entries))
+            self._deliveries(connection, delivery_rows(entries))
             if again:
                 connection.execute(_REDRIVEN, again)
+
+    def _add_steps(self, connection: Connection, entries: Sequence[Entry]) -> None:
+        """Adds those that are new, and only those to the tallies: what was numbered since, as no other writes."""
+        last = connection.execute(_LAST_STEP).scalar() or 0
+        self._steps(connection, step_rows(entries))
+        added = connection.execute(_ADDED, {"last": last}).mappings().all()
+        self._tallies(connection, [dict(row) for row in added])
 
     def apply_dead_letters(self, batch: Iterable[tuple[DeadLetter, tuple[str, int, int]]]) -> None:
         """Write dead letters with the position of each one's record. Idempotent. Raises JournalError."""
         rows = [_letter_row(letter, position) for letter, position in batch]
         if rows:
             with explained(self._engine), self._engine.begin() as connection:
+                alone(connection)
                 self._letters(connection, rows)
                 connection.execute(_REDRIVEN_BEFORE, [{"letter": row["id"]} for row in rows])
 
@@ -73,12 +78,20 @@ class Journal:
         self._engine.dispose()
 
 
+_LAST_STEP = select(func.max(steps.c.number))
+_ADDED = (
+    select(steps.c.stage, steps.c.outcome, func.count().label("count"))
+    .where(steps.c.number > bindparam("last"))
+    .group_by(steps.c.stage, steps.c.outcome)
+)
 _REDRIVEN = update(dead_letters).where(dead_letters.c.id == bindparam("letter")).values(status="redriven")
 # The two topics are read in no order: the letter may come after the word that it was sent again.
 _REDRIVEN_BEFORE = (
     update(dead_letters)
     .where(dead_letters.c.id == bindparam("letter"))
-    .where(exists().where(steps.c.dead_letter == bindparam("letter"), steps.c.outcome == "redriven"))
+    .where(
+        exists().where(OF_A_LETTER, steps.c.dead_letter == bindparam("letter"), steps.c.outcome == "redriven")
+    )
     .values(status="redriven")
 )
 
@@ -92,10 +105,10 @@ def _events_statement(engine: Engine) -> Any:
     statement = upsert(engine, events)
     new, old = statement.excluded, events.c
     low, high = getattr(func, least(engine)), getattr(func, greatest(engine))
-    newer = tuple_(new.state_at, new.state_rank, new.state) > tuple_(old.state_at, old.state_rank, old.state)
+    newer = _newer(statement, events, EVENT_STATE)
     # The greater of a text and none is the text.
-    filled = {name: high(old[name], new[name]) for name in _EVENT_FIELDS}
-    state = {name: case((newer, new[name]), else_=old[name]) for name in ("state", "state_at", "state_rank")}
+    filled = {name: high(old[name], new[name]) for name in EVENT_FIELDS}
+    state = {name: case((newer, new[name]), else_=old[name]) for name in EVENT_STATE}
     times = {
         "first_at": low(old.first_at, new.first_at, type_=Float),
         "last_at": high(old.last_at, new.last_at, type_=Float),
@@ -107,58 +120,22 @@ def _deliveries_statement(engine: Engine) -> Any:
     statement = upsert(engine, deliveries)
     new, old = statement.excluded, deliveries.c
     low, high = getattr(func, least(engine)), getattr(func, greatest(engine))
-    order = ("at", "state_rank", "state", "status", "reason")
-    newer = tuple_(*(new[name] for name in order)) > tuple_(*(old[name] for name in order))
-    values = {
-        name: case((newer, new[name]), else_=old[name])
-        for name in ("state", "state_rank", "status", "reason")
-    }
+    newer = _newer(statement, deliveries, DELIVERY_STATE)
+    values = {name: case((newer, new[name]), else_=old[name]) for name in DELIVERY_STATE}
     values["attempts"] = high(old.attempts, new.attempts)
     values["first_at"] = low(old.first_at, new.first_at)
-    values["at"] = high(old["at"], new["at"])
     return statement.on_conflict_do_update(index_elements=["event_id", "subscription"], set_=values)
 
 
-def _step_row(entry: Entry) -> dict[str, Any]:
-    row = dict(zip(_ENTRY_FIELDS, _fields_of(entry), strict=True))
-    row["digest"] = hashlib.blake2b(_encode(entry), digest_size=16).hexdigest()
-    return row
+def _newer(statement: Any, table: Any, order: Sequence[str]) -> Any:
+    new, old = statement.excluded, table.c
+    return tuple_(*(new[name] for name in order)) > tuple_(*(old[name] for name in order))
 
 
-def _event_row(entry: Entry) -> dict[str, Any]:
-    repeat = entry.outcome == "duplicate"
-    return {
-        "id": entry.event_id,
-        "type": entry.type,
-        "source": entry.source,
-        "subject": entry.subject,
-        "party": entry.party,
-        # On other steps, the route that failed on it, not the one that it came by.
-        "route": entry.route if entry.outcome == "routed" else "",
-        "correlation_id": entry.correlation_id,
-        # Of a repeat, the record that told it again, not the one that it came from.
-        "causation_id": "" if repeat else entry.causation_id,
-        "first_at": entry.at,
-        "last_at": entry.at,
-        "state": entry.outcome,
-        # Being told again does not change where an event stands.
-        "state_at": 0.0 if repeat else entry.at,
-        "state_rank": _RANK.get(entry.outcome, 0),
-    }
-
-
-def _delivery_row(entry: Entry) -> dict[str, Any]:
-    return {
-        "event_id": entry.event_id,
-        "subscription": entry.subscription,
-        "state": entry.outcome,
-        "state_rank": _RANK.get(entry.outcome, 0),
-        "attempts": entry.attempt,
-        "status": entry.status,
-        "reason": entry.reason,
-        "first_at": entry.at,
-        "at": entry.at,
-    }
+def _tallies_statement(engine: Engine) -> Any:
+    statement = upsert(engine, tallies)
+    more = tallies.c["count"] + statement.excluded["count"]
+    return statement.on_conflict_do_update(index_elements=["stage", "outcome"], set_={"count": more})
 
 
 _LETTER_FIELDS = (

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from hub.journal.entry import rank
 from hub.journal.rows import EventRow, Step
 
 
@@ -49,11 +50,17 @@ def build(events: Sequence[EventRow], steps: Sequence[Step]) -> list[Node]:
         drawn.add(event.id)
         below = [node(child) for child in caused.get(event.id, ()) if child.id not in drawn]
         below += happened.get(event.id, ())
-        return _event_node(event, sorted(below, key=lambda child: child.at))
+        # Several in one instant are drawn in the same order each time, whichever came to the journal first.
+        return _event_node(event, sorted(below, key=lambda one: (one.at, rank(one.state), one.label, one.id)))
 
     roots = [node(root) for root in caused[""]]
     roots += [node(lost) for lost in sorted(events, key=_age) if lost.id not in drawn]
     return sorted(roots, key=lambda root: (root.at, root.id))
+
+
+def in_order(step: Step) -> tuple[float, int, int, str, int]:
+    """Sorts steps by time; those of one instant by how far on the way they are, not by when we read them."""
+    return step.at, rank(step.outcome), step.attempt, step.subscription, step.number
 
 
 def _age(event: EventRow) -> tuple[float, str]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
 from hub.journal.entry import Entry
+from hub.journal.queries import Queries
 from hub.journal.store import Journal
-from hub.journal.tables import dead_letters, deliveries, events, steps
+from hub.journal.tables import dead_letters, deliveries, events, steps, tallies
+from hub.journal.tree import Node
 
 few = st.sampled_from
 OUTCOMES = "accepted refused translated duplicate routed unrouted delivered attempt-failed ended dead-lettered redriven"
@@ -44,7 +48,7 @@ def contents(path: Path) -> dict[str, set[Any]]:
                 tuple(value for name, value in row._mapping.items() if name != "number")
                 for row in connection.execute(select(table))
             }
-            for table in (events, steps, deliveries, dead_letters)
+            for table in (events, steps, deliveries, dead_letters, tallies)
         }
     engine.dispose()
     return found
@@ -67,6 +71,38 @@ def test_any_order_any_batches_and_any_repeats_end_the_same(
     other = data.draw(st.permutations(entries)) + data.draw(st.lists(few(entries), max_size=4))
     cut = data.draw(st.integers(0, len(other)))
     assert after([entries]) == after([other[:cut], other[cut:]]) == after([[entry] for entry in other])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.lists(anything, max_size=6), min_size=1, max_size=4))
+def test_the_tallies_are_what_counting_every_step_would_say(batches: list[list[Entry]]) -> None:
+    found = after([*batches, *batches[::-1]])
+    distinct = {msgspec.json.encode(entry): entry for batch in batches for entry in batch}
+    said = Counter((entry.stage, entry.outcome) for entry in distinct.values())
+    assert found["tallies"] == {(*kind, count) for kind, count in said.items()}
+
+
+def trees(entries: Sequence[Entry]) -> tuple[list[Node], list[str]]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "journal.db"
+        journal, queries = Journal.open(path), Queries(path)
+        for entry in entries:
+            journal.apply([entry])
+        found = queries.trace("case-1"), [step.outcome for step in queries.show("fee-1").steps]
+        journal.close()
+        queries.close()
+        return found
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.data())
+def test_what_happened_in_one_instant_is_drawn_alike_in_whatever_order_it_came(
+    case: Any, data: st.DataObject
+) -> None:
+    fee = case().attempt
+    instant = [case().accepted(0), case().translated(0), case().routed(0), fee(0, 1, 503), fee(0, 2, 200)]
+    entries = [*instant, fee(0, 1, 503, "solihull"), fee(0, 2, 503, "solihull")]
+    assert trees(data.draw(st.permutations(entries))) == trees(entries)
 
 
 def test_reading_the_topic_again_changes_nothing(journal: Journal, path: Path, case: Any) -> None:
@@ -107,3 +143,8 @@ def test_what_has_no_id_is_counted_and_is_no_event(journal: Journal, queries: An
     journal.apply([Entry(at=1.0, stage="translate", outcome="dead-lettered", event_id="", dead_letter="d1")])
     assert queries.counts().outcomes == {"translate.dead-lettered": 1}
     assert queries.search().items == []
+
+
+def test_a_delivery_of_no_event_is_no_delivery(journal: Journal, path: Path) -> None:
+    journal.apply([Entry(at=1.0, stage="deliver", outcome="attempt-failed", event_id="", subscription="s1")])
+    assert contents(path)["deliveries"] == set()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import event
 
 from hub.journal.entry import Entry
 from hub.journal.queries import NotFound, Queries
@@ -146,6 +148,44 @@ def test_many_failures_are_marked_at_once(journal: Journal, queries: Queries, de
     journal.apply_dead_letters([(one, ("dead-letters", 0, one.offset)) for one in many])
     queries.mark_redriven([one.id for one in many[1:]])
     assert [one.id for one in queries.open_failures()] == [many[0].id]
+
+
+def test_more_ids_than_a_statement_may_hold_are_looked_up_all_the_same(
+    journal: Journal, queries: Queries, dead_letter: Any
+) -> None:
+    # SQLite's own limit is 32,766, but some builds allow 250,000: https://sqlite.org/limits.html
+    many = [f"nobody-{number}" for number in range(260_000)]
+    one = dead_letter(1)
+    journal.apply_dead_letters([(one, ("dead-letters", 0, 0))])
+    assert [found.id for found in queries.open_failures([*many, one.id])] == [one.id]
+    queries.mark_redriven([*many, one.id])
+    assert queries.open_failures() == []
+
+
+def test_an_id_asked_for_twice_is_one_failure(journal: Journal, queries: Queries, dead_letter: Any) -> None:
+    one, other = dead_letter(1), dead_letter(2)
+    journal.apply_dead_letters([(one, ("dead-letters", 0, 0)), (other, ("dead-letters", 0, 1))])
+    assert [found.id for found in queries.open_failures([one.id, one.id])] == [one.id]
+
+
+def test_no_question_that_is_asked_all_the_time_reads_the_whole_journal(
+    journal: Journal, queries: Queries, case: Any
+) -> None:
+    journal.apply([case("1").accepted(900, raw="polled"), *case("1").whole()])
+    asked: list[tuple[str, Any]] = []
+    event.listen(queries._engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    queries.counts()
+    queries.trace("pay-1")
+    queries.show("fee-1")
+    queries.tail(0, 10)
+    queries.search(limit=1)
+    plans = sqlite3.connect(queries._engine.url.database)
+    read = [row[3] for sql, values in asked for row in plans.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
+    plans.close()
+    whole = [step for step in read if step.startswith("SCAN") and "INDEX" not in step]
+    assert whole == ["SCAN tallies"]
+    assert any("steps_by_repeat" in step for step in read)
+    assert any("deliveries_waiting" in step for step in read)
 
 
 def test_counts_say_what_waits(journal: Journal, queries: Queries, case: Any, dead_letter: Any) -> None:

@@ -106,8 +106,8 @@ def test_one_case_does_not_drag_in_the_others_of_the_same_polled_page(
 
 def test_a_case_of_thousands_of_events_is_drawn_whole(journal: Journal, queries: Queries, case: Any) -> None:
     links = {"type": "payments.payment.captured", "correlation_id": "file", "causation_id": "raw-file"}
-    journal.apply([case(str(n)).say(n, "translate", "translated", "paid", **links) for n in range(12_000)])
-    assert len(queries.trace("file")) == 12_000
+    journal.apply([case(str(n)).say(n, "translate", "translated", "paid", **links) for n in range(33_000)])
+    assert len(queries.trace("file")) == 33_000
 
 
 def test_causes_that_run_in_a_circle_lose_nothing() -> None:
