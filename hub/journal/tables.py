@@ -63,8 +63,8 @@ steps = Table(
     Column("offset", BigInteger, nullable=False),
     Column("dead_letter", String, nullable=False),
 )
-# These indices are partial, since few steps are such: a query uses one only where it says the same, with the
-# value in its text, so it says it with these.
+# These indices are partial, since few steps are such. A database uses one only where it can see that a query asks
+# for no others; with the value in the text of the query, and not bound to it, it always can.
 REPEATED = steps.c.outcome == literal_column("'duplicate'")
 """A raw record told again what an event had told."""
 OF_A_LETTER = steps.c.dead_letter != literal_column("''")

@@ -101,7 +101,12 @@ def test_what_happened_in_one_instant_is_drawn_alike_in_whatever_order_it_came(
 ) -> None:
     fee = case().attempt
     instant = [case().accepted(0), case().translated(0), case().routed(0), fee(0, 1, 503), fee(0, 2, 200)]
-    entries = [*instant, fee(0, 1, 503, "solihull"), fee(0, 2, 503, "solihull")]
+    links = {"correlation_id": "case-1", "causation_id": "paid-1"}
+    others = [
+        case().say(0, "route", "routed", name, type="licensing.fee.noticed", route=name, **links)
+        for name in ("notice", "ledger")
+    ]
+    entries = [*instant, *others, fee(0, 1, 503, "solihull"), fee(0, 2, 503, "solihull")]
     assert trees(data.draw(st.permutations(entries))) == trees(entries)
 
 
