@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from typing import Any
@@ -41,13 +42,56 @@ def failures_table(groups: list[dict[str, Any]]) -> None:
         [
             _plain(g["fingerprint"]),
             g["count"],
-            *(_plain(g[name]) for name in ("stage", "reason")),
+            _clock(g["first_at"]),
             _clock(g["last_at"]),
+            *(_plain(g[name]) for name in ("stage", "reason")),
+            _plain(g["party"]) if g["parties"] == 1 else f"{g['parties']} parties",
             _plain(g["sample"]),
         ]
         for g in groups
     ]
-    table(["kind", "count", "stage", "reason", "last", "example"], rows, empty="no failures")
+    heads = ["kind", "count", "first", "last", "stage", "reason", "party", "example"]
+    table(heads, rows, empty="no failures")
+
+
+def letters_table(letters: list[dict[str, Any]]) -> None:
+    """Dead letters one by one."""
+    names = ("stage", "reason", "type", "subject", "party", "id")
+    rows = [[_clock(one["at"]), *(_plain(one[name]) for name in names)] for one in letters]
+    table(["failed", *names], rows, empty="no failures")
+
+
+def jobs_table(jobs: list[dict[str, Any]]) -> None:
+    """Jobs and how far each got."""
+    counts = ("sent", "repeated", "gone", "refused", "released")
+    rows = [
+        [
+            _plain(job["id"]),
+            job["kind"],
+            job["status"],
+            f"{job['done']}/{job['total']}",
+            ", ".join(f"{job[name]} {name}" for name in counts if job[name]),
+            _clock(job["asked_at"]),
+            _plain(job["what"]),
+            _plain(job["note"]),
+        ]
+        for job in jobs
+    ]
+    table(["job", "kind", "status", "done", "of these", "asked", "for", "note"], rows, empty="no jobs")
+
+
+def changes_lines(changes: list[dict[str, Any]]) -> list[str]:
+    """What an edit or a new mapping changes, field by field."""
+    lines = []
+    for change in changes:
+        lines.append(f"  {_shown(change['field'])}")
+        lines += [f"    {mark} {_shown(change[side])}" for mark, side in (("-", "before"), ("+", "after"))]
+    return lines
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def trace_tree(roots: list[dict[str, Any]]) -> None:

@@ -40,7 +40,11 @@ def gateway(
     from hub.journal.queries import Queries
     from hub.loading import load_hub
     from hub.stream.ingest import Ingest
+    from hub.stream.job_runner import JobRunner
+    from hub.stream.jobs import Jobs
     from hub.stream.subscriptions import Subscriptions
+    from hub.stream.trial import Trial
+    from hub.stream.works import works
 
     loaded = load_hub(config)
     settings = loaded.settings.config.gateway
@@ -48,12 +52,18 @@ def gateway(
     ingest = Ingest(kafka, settings.max_in_flight)
     subscriptions = Subscriptions()
     subscriptions.follow(kafka)
+    jobs = Jobs()
+    jobs.follow(kafka)
+    journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
+    runner = JobRunner(kafka, jobs, works(kafka, jobs, journal), journal.settle)
     state = Gateway(
         loaded=loaded,
         servers=kafka,
         ingest=ingest,
         subscriptions=subscriptions,
-        journal=Queries(data_dir / "journal.db"),
+        jobs=jobs,
+        journal=journal,
+        trial=trial,
         master_key=(data_dir / "master.key").read_bytes(),
         operator_token=(data_dir / "operator.token").read_text().strip(),
     )
@@ -77,7 +87,10 @@ def gateway(
             say_ready()
         await serving
 
+    runner.start()
     asyncio.run(serve())
+    runner.close()
+    jobs.close()
     subscriptions.close()
     ingest.close()
 

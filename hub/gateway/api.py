@@ -1,4 +1,4 @@
-"""The operators' and subscribers' API under `/v1`: subscriptions, events, failures, connectors, status."""
+"""The operators' and subscribers' API under `/v1`: subscriptions, events, connectors, status."""
 
 from __future__ import annotations
 
@@ -141,57 +141,13 @@ async def tail_events(state: Operator, after: int = -1, limit: int = 500) -> Any
 @router.get("/events/{event_id}")
 async def show_event(event_id: str, state: Operator) -> Any:
     """One event with its steps and deliveries."""
-    return await _found(state.journal.show, event_id)
+    return await found_or_404(state.journal.show, event_id)
 
 
 @router.get("/cases/{any_id:path}")
 async def trace_case(any_id: str, state: Operator) -> dict[str, Any]:
     """A whole case as a tree, found by the id of an event, a raw record, a correlation, or by subject."""
-    return {"roots": await _found(state.journal.trace, any_id)}
-
-
-@router.get("/failures")
-async def list_failures(state: Operator, status: str = "open") -> dict[str, Any]:
-    """Dead letters, grouped by fingerprint."""
-    return {"failures": msgspec.to_builtins(await asyncio.to_thread(state.journal.failures, status))}
-
-
-@router.get("/failures/of")
-async def failures_of(event: str, state: Operator) -> dict[str, Any]:
-    """The dead letters of one event or raw record."""
-    return {"failures": msgspec.to_builtins(await asyncio.to_thread(state.journal.failures_of, event))}
-
-
-@router.get("/failures/{failure_id}")
-async def show_failure(failure_id: str, state: Operator) -> Any:
-    """One dead letter."""
-    return await _found(state.journal.failure, failure_id)
-
-
-class Redrive(BaseModel):
-    """Which dead letters to send again: by id, by fingerprint, or all."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    ids: list[str] = Field(default=[], max_length=10_000)
-    fingerprint: str = ""
-    all: bool = False
-    dry_run: bool = True
-
-
-@router.post("/failures/redrive")
-async def redrive(asked: Redrive, state: Operator) -> dict[str, Any]:
-    """Send dead letters again to where they failed; a dry run unless told otherwise."""
-    if not (asked.ids or asked.fingerprint or asked.all):
-        raise HTTPException(422, "Name ids, a fingerprint, or all.")
-    chosen = await asyncio.to_thread(state.journal.open_failures, asked.ids, asked.fingerprint)
-    sent = [] if asked.dry_run else await state.redrive(chosen)
-    return {
-        "chosen": len(chosen),
-        "redriven": len(sent),
-        "dry_run": asked.dry_run,
-        "ids": [f.id for f in chosen],
-    }
+    return {"roots": await found_or_404(state.journal.trace, any_id)}
 
 
 @router.get("/connectors")
@@ -206,7 +162,8 @@ async def status(state: Operator) -> dict[str, Any]:
     return await state.status()
 
 
-async def _found(query: Callable[[str], Any], wanted: str) -> Any:
+async def found_or_404(query: Callable[[str], Any], wanted: str) -> Any:
+    """What the journal has of an id, as plain values; 404 where it has nothing."""
     try:
         return msgspec.to_builtins(await asyncio.to_thread(query, wanted))
     except NotFound:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from time import time
 from typing import Any
 
 import msgspec
@@ -13,14 +12,12 @@ from fastapi import HTTPException
 
 from hub.config import HubConfig
 from hub.delivery.subscription import Subscription
-from hub.journal.entry import Entry
 from hub.journal.queries import Queries
-from hub.journal.rows import Failure
 from hub.loading import Loaded
 from hub.stream.ingest import Ingest
-from hub.stream.redrive import redriven
-from hub.stream.stage import journal_output
+from hub.stream.jobs import Jobs
 from hub.stream.subscriptions import Subscriptions
+from hub.stream.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,9 @@ class Gateway:
     servers: str
     ingest: Ingest
     subscriptions: Subscriptions
+    jobs: Jobs
     journal: Queries
+    trial: Trial
     master_key: bytes
     operator_token: str
 
@@ -41,35 +40,16 @@ class Gateway:
         return self.loaded.settings.config
 
     async def known(self, subscription_id: str, done: Callable[[Subscription | None], bool]) -> None:
+        """Wait until our own view of a subscription is as it should be."""
+        await self.until(lambda: done(self.subscriptions.get(subscription_id)))
+
+    async def until(self, done: Callable[[], bool]) -> None:
         """Wait until our own view shows a change that was written, so that the caller reads what it wrote."""
         for _ in range(100):
-            if done(self.subscriptions.get(subscription_id)):
+            if done():
                 return
             await asyncio.sleep(0.05)
         raise HTTPException(503, "The change is written but not yet seen; look again.")
-
-    async def redrive(self, failures: Sequence[Failure]) -> list[str]:
-        """Send dead letters again, each marked in the journal once it is in Kafka. Returns the ids sent."""
-        sent = []
-        for failure in failures:
-            output = await asyncio.to_thread(redriven, self.servers, failure)
-            if output is None:
-                continue
-            await self.ingest.put(output)
-            entry = Entry(
-                at=time(),
-                stage="redrive",
-                outcome="redriven",
-                event_id=failure.event_id,
-                type=failure.type,
-                subject=failure.subject,
-                party=failure.party,
-                dead_letter=failure.id,
-            )
-            await self.ingest.put(journal_output(entry))
-            sent.append(failure.id)
-        await asyncio.to_thread(self.journal.mark_redriven, sent)
-        return sent
 
     def connectors(self) -> list[dict[str, Any]]:
         """Every instance with its sources and sinks."""

@@ -8,8 +8,9 @@ import msgspec
 class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`at` is in epoch seconds.
 
-    `stage` is accept, translate, route, deliver, sink or redrive; `outcome` accepted, refused, translated,
-    duplicate, routed, unrouted, delivered, attempt-failed, ended, dead-lettered or redriven.
+    `stage` is accept, translate, route, deliver, sink, redrive or replay; `outcome` accepted, refused,
+    translated, duplicate, routed, unrouted, delivered, attempt-failed, ended, dead-lettered, redriven, archived
+    or replayed.
     """
 
     at: float
@@ -37,7 +38,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 # Of two things that happened in the same instant, the one further on the way is where an event stands.
 _WAY = (
-    "refused accepted duplicate translated unrouted routed attempt-failed dead-lettered redriven ended delivered"
+    "refused accepted duplicate translated unrouted routed replayed attempt-failed dead-lettered redriven archived"
+    " ended delivered"
 ).split()
 _RANK = {outcome: place for place, outcome in enumerate(_WAY, start=1)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypedDict, TypeVar, Unpack
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, and_, desc, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, case, desc, distinct, func, or_, select, update
 
 from hub.journal.database import WAIT_S, explained, open_database
 from hub.journal.rows import Counts, DeliveryRow, Detail, EventRow, Failure, Group, Page, Step, Tail
@@ -116,6 +116,11 @@ class Queries:
             select(
                 letter.fingerprint,
                 func.min(letter.stage).label("stage"),
+                func.min(case((letter.route != "", letter.route), else_=letter.connector)).label("place"),
+                case(
+                    (func.min(letter.party) == func.max(letter.party), func.min(letter.party)), else_=""
+                ).label("party"),
+                func.count(distinct(letter.party)).label("parties"),
                 func.min(letter.reason).label("reason"),
                 func.count().label("count"),
                 func.min(letter["at"]).label("first_at"),
@@ -140,23 +145,39 @@ class Queries:
         mine = select(dead_letters).where(dead_letters.c.event_id == event_id)
         return self._all(Failure, mine.order_by(dead_letters.c["at"], dead_letters.c.id))
 
-    def open_failures(self, ids: Sequence[str] = (), fingerprint: str = "") -> list[Failure]:
-        """Open dead letters by id or fingerprint, or all, oldest first."""
+    def open_failures(
+        self, ids: Sequence[str] = (), fingerprint: str = "", reasons: Sequence[str] = ()
+    ) -> list[Failure]:
+        """Open dead letters by ids or reasons, by fingerprint, or all, oldest first."""
         query = select(dead_letters).where(dead_letters.c.status == "open")
         if fingerprint:
             query = query.where(dead_letters.c.fingerprint == fingerprint)
-        chosen = (
-            [query.where(dead_letters.c.id.in_(some)) for some in _portions(set(ids))] if ids else [query]
-        )
+        chosen = [query]
+        for column, wanted in ((dead_letters.c.id, ids), (dead_letters.c.reason, reasons)):
+            if wanted:
+                chosen = [one.where(column.in_(some)) for one in chosen for some in _portions(set(wanted))]
         found = [failure for some in chosen for failure in self._all(Failure, some)]
         return sorted(found, key=lambda failure: (failure.at, failure.id))
 
-    def mark_redriven(self, ids: Sequence[str]) -> None:
-        """Show them as redriven at once; the worker's entry says the same a moment later."""
+    def waiting_failures(self) -> list[Failure]:
+        """Open dead letters that wait for another."""
+        letter = dead_letters.c
+        return self._all(
+            Failure, select(dead_letters).where(letter.status == "open", letter.reason.like("waits for %"))
+        )
+
+    def failures_like(self, fingerprint: str, status: str = "open", limit: int = 100) -> list[Failure]:
+        """The newest dead letters of one kind."""
+        letter = dead_letters.c
+        mine = select(dead_letters).where(letter.fingerprint == fingerprint, letter.status == status)
+        return self._all(Failure, mine.order_by(desc(letter["at"]), letter.id).limit(limit))
+
+    def settle(self, outcome: str, ids: Sequence[str]) -> None:
+        """Show open ones as redriven or archived at once; the worker's entry says the same a moment later."""
         with explained(self._engine), self._engine.begin() as connection:
             for some in _portions(ids):
                 chosen = update(dead_letters).where(dead_letters.c.id.in_(some))
-                connection.execute(chosen.values(status="redriven"))
+                connection.execute(chosen.where(dead_letters.c.status == "open").values(status=outcome))
 
     def counts(self) -> Counts:
         """Totals for status and metrics."""

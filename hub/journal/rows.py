@@ -86,10 +86,13 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """Dead letters of one kind."""
+    """Dead letters of one kind. `place` is the route or connector; `party` is empty where `parties` is not 1."""
 
     fingerprint: str
     stage: str
+    place: str
+    party: str
+    parties: int
     reason: str
     count: int
     first_at: float

@@ -6,7 +6,19 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, bindparam, case, exists, func, select, tuple_, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Float,
+    String,
+    bindparam,
+    case,
+    exists,
+    func,
+    select,
+    tuple_,
+    update,
+)
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.journal.database import WAIT_S, alone, explained, greatest, least, open_database, prepared, upsert
@@ -48,14 +60,18 @@ class Journal:
         """Write a batch. Idempotent, and in any order. Raises JournalError."""
         if not entries:
             return
-        again = [{"letter": entry.dead_letter} for entry in entries if entry.outcome == "redriven"]
+        settled = [
+            {"letter": entry.dead_letter, "outcome": entry.outcome}
+            for entry in entries
+            if entry.outcome in SETTLED
+        ]
         with explained(self._engine), self._engine.begin() as connection:
             alone(connection)
             self._add_steps(connection, entries)
             self._events(connection, event_rows(entries))
             self._deliveries(connection, delivery_rows(entries))
-            if again:
-                connection.execute(_REDRIVEN, again)
+            if settled:
+                connection.execute(_SETTLED, settled)
 
     def _add_steps(self, connection: Connection, entries: Sequence[Entry]) -> None:
         """Adds those that are new, and only those to the tallies: what was numbered since, as no other writes."""
@@ -71,7 +87,8 @@ class Journal:
             with explained(self._engine), self._engine.begin() as connection:
                 alone(connection)
                 self._letters(connection, rows)
-                connection.execute(_REDRIVEN_BEFORE, [{"letter": row["id"]} for row in rows])
+                before = [{"letter": row["id"], "outcome": outcome} for row in rows for outcome in SETTLED]
+                connection.execute(_SETTLED_BEFORE, before)
 
     def close(self) -> None:
         """Close the connections."""
@@ -84,15 +101,19 @@ _ADDED = (
     .where(steps.c.number > bindparam("last"))
     .group_by(steps.c.stage, steps.c.outcome)
 )
-_REDRIVEN = update(dead_letters).where(dead_letters.c.id == bindparam("letter")).values(status="redriven")
-# The two topics are read in no order: the letter may come after the word that it was sent again.
-_REDRIVEN_BEFORE = (
+SETTLED = ("redriven", "archived")
+"""Outcomes that settle a dead letter, and its status from then on. A dead letter has one of them at most."""
+
+_SETTLED = (
     update(dead_letters)
     .where(dead_letters.c.id == bindparam("letter"))
-    .where(
-        exists().where(OF_A_LETTER, steps.c.dead_letter == bindparam("letter"), steps.c.outcome == "redriven")
+    .values(status=bindparam("outcome", type_=String))
+)
+# The two topics are read in no order: the letter may come after the word of what became of it.
+_SETTLED_BEFORE = _SETTLED.where(
+    exists().where(
+        OF_A_LETTER, steps.c.dead_letter == bindparam("letter"), steps.c.outcome == bindparam("outcome")
     )
-    .values(status="redriven")
 )
 
 

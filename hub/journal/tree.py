@@ -26,7 +26,9 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
     children: list[Node] = []
 
 
-_SHOWN = frozenset({"delivered", "attempt-failed", "ended", "dead-lettered", "redriven", "duplicate"})
+_SHOWN = frozenset(
+    {"delivered", "attempt-failed", "ended", "dead-lettered", "redriven", "archived", "duplicate"}
+)
 
 
 def build(events: Sequence[EventRow], steps: Sequence[Step]) -> list[Node]:

@@ -49,17 +49,18 @@ class Ingest:
         """Whether Kafka was away when last heard of."""
         return self._down_since > 0
 
-    async def put(self, output: Output) -> None:
-        """Return when the record is safe. Raises KafkaAway otherwise, or when too much waits already."""
+    async def put(self, output: Output) -> tuple[int, int]:
+        """Its partition and offset, when the record is safe. Raises KafkaAway otherwise, or when too much waits."""
         if self._in_flight >= self._max_in_flight:
             raise KafkaAway("too many records wait for Kafka")
         if self.away:
             raise KafkaAway("Kafka does not answer")
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: asyncio.Future[tuple[int, int]] = loop.create_future()
 
-        def report(error: KafkaError | None, _message: Any) -> None:
-            loop.call_soon_threadsafe(self._settle, done, error)
+        def report(error: KafkaError | None, message: Any) -> None:
+            place = (-1, -1) if error else (message.partition(), message.offset())
+            loop.call_soon_threadsafe(self._settle, done, error, place)
 
         options = {} if output.partition is None else {"partition": output.partition}
         self._in_flight += 1
@@ -67,20 +68,22 @@ class Ingest:
             self._producer.produce(
                 output.topic, output.value, output.key, headers=output.headers, on_delivery=report, **options
             )
-            await done
+            return await done
         except (BufferError, KafkaException):
             raise KafkaAway("Kafka did not confirm the record") from None
         finally:
             self._in_flight -= 1
 
-    def _settle(self, done: asyncio.Future[None], error: KafkaError | None) -> None:
+    def _settle(
+        self, done: asyncio.Future[tuple[int, int]], error: KafkaError | None, place: tuple[int, int]
+    ) -> None:
         if error is None:
             self._down_since = 0.0
         elif not self._down_since:
             self._down_since = monotonic()
         if not done.done():
             if error is None:
-                done.set_result(None)
+                done.set_result(place)
             else:
                 done.set_exception(KafkaException(error))
 

@@ -17,6 +17,11 @@ CONNECTORS = "hub.connectors"
 SUBSCRIPTIONS = "hub.subscriptions"
 DELIVERIES = "hub.deliveries"
 SEEN = "hub.seen"
+JOBS = "hub.jobs"
+PARKED = "hub.parked"
+
+DEAD_LETTER_DAYS = 365
+"""How long dead letters are kept, and the marks of what became of them."""
 
 _DAY_MS = 86_400_000
 
@@ -56,8 +61,11 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
     kafka = config.kafka
 
     def kept(name: str, days: int) -> Topic:
-        settings = {"cleanup.policy": "delete", "retention.ms": str(days * _DAY_MS)}
+        settings = {"cleanup.policy": "delete", **lasting(days)}
         return Topic(name, kafka.partitions, kafka.replication, settings)
+
+    def lasting(days: int) -> dict[str, str]:
+        return {"retention.ms": str(days * _DAY_MS)}
 
     def compacted(name: str, partitions: int) -> Topic:
         return Topic(name, partitions, kafka.replication, {"cleanup.policy": "compact"})
@@ -66,12 +74,14 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
         *(kept(raw(name), kafka.raw_retention_days) for name in connectors),
         *(kept(events(name), kafka.event_retention_days) for name in domains),
         *(kept(inbox(party), kafka.event_retention_days) for party in config.parties),
-        kept(DEAD_LETTERS, 365),
+        kept(DEAD_LETTERS, DEAD_LETTER_DAYS),
         kept(JOURNAL, kafka.event_retention_days),
         kept(SEEN, config.dedup_window_days),
         compacted(CONNECTORS, kafka.partitions),
         compacted(DELIVERIES, kafka.partitions),
+        compacted(PARKED, kafka.partitions),
         compacted(SUBSCRIPTIONS, 1),
+        Topic(JOBS, 1, kafka.replication, {"cleanup.policy": "compact,delete", **lasting(DEAD_LETTER_DAYS)}),
     ]
 
 

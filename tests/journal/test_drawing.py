@@ -64,11 +64,13 @@ def test_what_came_from_outside_is_text_and_never_markup(
 ) -> None:
     node = {"label": text, "state": text, "reason": text, "at": START, "children": []}
     event = {"first_at": START, **dict.fromkeys(("type", "subject", "party", "state", "id"), text)}
-    kind = dict.fromkeys(("fingerprint", "stage", "reason", "sample"), text)
+    kind = dict.fromkeys(("fingerprint", "stage", "reason", "party", "sample"), text)
+    letter = {"at": START, **dict.fromkeys(("stage", "reason", "type", "subject", "party", "id"), text)}
     for draw, row, times in (
         (drawing.trace_tree, node, 3),
         (drawing.events_table, event, 5),
-        (drawing.failures_table, {"count": 1, "last_at": START, **kind}, 4),
+        (drawing.failures_table, {"count": 1, "parties": 1, "first_at": START, "last_at": START, **kind}, 5),
+        (drawing.letters_table, letter, 6),
     ):
         draw([row])
         assert capsys.readouterr().out.count(text) == times

@@ -146,7 +146,7 @@ def test_a_redriven_failure_is_no_longer_open_whichever_topic_was_read_first(
 def test_many_failures_are_marked_at_once(journal: Journal, queries: Queries, dead_letter: Any) -> None:
     many = [dead_letter(offset) for offset in range(12_000)]
     journal.apply_dead_letters([(one, ("dead-letters", 0, one.offset)) for one in many])
-    queries.mark_redriven([one.id for one in many[1:]])
+    queries.settle("redriven", [one.id for one in many[1:]])
     assert [one.id for one in queries.open_failures()] == [many[0].id]
 
 
@@ -158,7 +158,7 @@ def test_more_ids_than_a_statement_may_hold_are_looked_up_all_the_same(
     one = dead_letter(1)
     journal.apply_dead_letters([(one, ("dead-letters", 0, 0))])
     assert [found.id for found in queries.open_failures([*many, one.id])] == [one.id]
-    queries.mark_redriven([*many, one.id])
+    queries.settle("redriven", [*many, one.id])
     assert queries.open_failures() == []
 
 
