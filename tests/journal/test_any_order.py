@@ -20,9 +20,8 @@ from hub.journal.tables import dead_letters, deliveries, events, steps, tallies
 from hub.journal.tree import Node
 
 few = st.sampled_from
-OUTCOMES = (
-    "accepted refused translated duplicate routed unrouted delivered attempt-failed ended dead-lettered redriven archived"
-)
+OUTCOMES = "accepted refused translated duplicate routed unrouted delivered attempt-failed ended dead-lettered"
+OUTCOMES += " redriven archived replayed"
 anything = st.builds(
     Entry,
     at=few([1.0, 1.5, 2.0]),
