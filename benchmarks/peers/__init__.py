@@ -1,0 +1,1 @@
+"""The peers, each a process of its own with one command line and one line of JSON as its answer."""

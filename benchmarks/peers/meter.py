@@ -1,0 +1,82 @@
+"""What every peer in Python shares: its command line, its clock, its one line of JSON."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import sys
+import time
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a peer is asked for: read `warm + count` records, and measure from the first after `warm`."""
+
+    servers: str
+    source: str
+    target: str
+    warm: int
+    count: int
+    exactly_once: bool
+
+    @property
+    def total(self) -> int:
+        """Records to read in all."""
+        return self.warm + self.count
+
+
+def task_from_command_line() -> Task:
+    """The options that all peers take."""
+    parser = argparse.ArgumentParser()
+    for name in ("servers", "source", "target"):
+        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--warm", type=int, default=0)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--guarantee", choices=["at_least_once", "exactly_once"], default="at_least_once")
+    given = parser.parse_args()
+    exactly_once = given.guarantee == "exactly_once"
+    return Task(given.servers, given.source, given.target, given.warm, given.count, exactly_once)
+
+
+class Meter:
+    """Starts at the first record after the warm-up and ends when the last output is safe."""
+
+    def __init__(self, task: Task) -> None:
+        self._warm = task.warm
+        self._total = task.total
+        self._start: tuple[float, float, int] | None = None
+        self.read = 0
+
+    def begin(self, records: int) -> None:
+        """So many records were read; their work begins now."""
+        if self._start is None and self.read >= self._warm:
+            self._start = (time.monotonic(), cpu_seconds(), self.read)
+        self.read += records
+
+    @property
+    def all_read(self) -> bool:
+        """Whether there is nothing more to read."""
+        return self.read >= self._total
+
+    def report(self) -> None:
+        """All outputs are acknowledged, or committed: say what it took."""
+        seconds, cpu = time.monotonic(), cpu_seconds()
+        assert self._start is not None
+        began, cpu_began, before = self._start
+        measured = {
+            "records": self.read - before,
+            "seconds": seconds - began,
+            "cpu_seconds": cpu - cpu_began,
+            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+        sys.stdout.write(json.dumps(measured) + "\n")
+        sys.stdout.flush()
+
+
+def cpu_seconds() -> float:
+    """User and system time of this process and its ended children."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
