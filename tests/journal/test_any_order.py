@@ -20,7 +20,9 @@ from hub.journal.tables import dead_letters, deliveries, events, steps, tallies
 from hub.journal.tree import Node
 
 few = st.sampled_from
-OUTCOMES = "accepted refused translated duplicate routed unrouted delivered attempt-failed ended dead-lettered"
+OUTCOMES = (
+    "accepted refused translated duplicate routed unrouted delivered attempt-failed ended dead-lettered"
+)
 OUTCOMES += " redriven archived replayed"
 anything = st.builds(
     Entry,
