@@ -35,7 +35,7 @@ class Loaded:
     @property
     def engine(self) -> Engine:
         """The routing engine over all routes and parties."""
-        return Engine(self.routes, self.settings.config.parties)
+        return Engine(self.routes, self.settings.config.parties, self.registry)
 
     @property
     def domains(self) -> list[str]:

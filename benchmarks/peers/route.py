@@ -26,6 +26,7 @@ class Timed:
 
     def __init__(self, stage: Routing, meter: Meter) -> None:
         self.name = stage.name
+        self.pure = stage.pure
         self._stage = stage
         self._meter = meter
 
@@ -73,7 +74,7 @@ async def run(task: Task, routes: Path = work.HERE / "routes") -> None:
     meter, done = Meter(task), asyncio.Event()
     writer = transactor(task)
     writer.watch(task.total, meter, done)
-    stage = Timed(Routing(Engine(load_routes(routes, registry), [work.PARTY]), registry), meter)
+    stage = Timed(Routing(Engine(load_routes(routes, registry), [work.PARTY], registry)), meter)
     runner = StageRunner(stage, writer)
     with tempfile.TemporaryDirectory() as folder:
         app = make_app(task.servers, Path(folder), {runner: [task.source]})

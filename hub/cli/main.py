@@ -13,6 +13,8 @@ from hub.cli import (
     failures,
     listen,
     processes,
+    replay,
+    route,
     status,
     subscription,
     trigger,
@@ -33,6 +35,8 @@ app.command()(doctor.doctor)
 app.command()(status.status)
 app.add_typer(events.app, name="events")
 app.add_typer(failures.app, name="failures")
+app.add_typer(replay.app, name="replay")
+app.add_typer(route.app, name="route")
 app.add_typer(connector.app, name="connector")
 app.add_typer(subscription.app, name="subscription")
 app.command()(listen.listen)

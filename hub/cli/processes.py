@@ -55,7 +55,7 @@ def gateway(
     jobs = Jobs()
     jobs.follow(kafka)
     journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
-    runner = JobRunner(kafka, jobs, works(kafka, jobs, journal), journal.settle)
+    runner = JobRunner(kafka, jobs, works(kafka, jobs, journal, trial), journal.settle)
     state = Gateway(
         loaded=loaded,
         servers=kafka,

@@ -9,6 +9,11 @@ from typing import Any
 
 SPEC_VERSION = "1.0"
 
+#: CloudEvents names of an envelope's attributes, in the order in which they are written.
+ATTRIBUTES = (
+    "specversion id source type subject time party correlationid causationid traceparent dataschema".split()
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Envelope:

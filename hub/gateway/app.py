@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub.gateway import failures, jobs
+from hub.gateway import failures, jobs, replays
 from hub.gateway.api import router
 from hub.gateway.metrics import JournalMetrics
 from hub.gateway.problems import problem
@@ -45,7 +45,7 @@ def make_gateway(state: Gateway) -> FastAPI:
         Route("/metrics", show_metrics),
         *registry_routes(state.loaded.registry),
     ]
-    for one in (router, failures.router, jobs.router):
+    for one in (router, failures.router, jobs.router, replays.router):
         app.include_router(one)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid_request)

@@ -185,7 +185,7 @@ async def edit(failure_id: str, asked: Edit, state: Operator) -> Edited:
         value = value_of(contents, data)
     except Reject as reject:
         raise HTTPException(422, reject.reason) from None
-    edited.faults = await asyncio.to_thread(faults, state.trial, message, letter, value, registry)
+    edited.faults = await asyncio.to_thread(faults, state.trial, message, letter, value)
     if edited.changes and not edited.faults and not asked.dry_run:
         await _send_copy(state, edited, message, letter, value)
     return edited

@@ -71,7 +71,7 @@ async def begin(state: Gateway, job: Job, items: list[Item]) -> ShownJob:
         except KafkaAway as away:
             raise HTTPException(503, str(away), {"retry-after": "5"}) from None
         await state.until(lambda: state.jobs.get(job.id) is not None)
-    return shown(state, job)
+    return shown(state, state.jobs.get(job.id) or job)
 
 
 def new_job(kind: str, what: str, items: list[Item], rate: float, **more: Any) -> Job:

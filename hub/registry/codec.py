@@ -18,7 +18,7 @@ from hub.registry.problems import SchemaNotFoundError
 from hub.registry.schemas import Registry, Schema
 from hub.registry.values import CodecError, Plan, WrongValueError
 
-__all__ = ["MAX_BYTES", "CodecError", "decode", "encode", "schema_id"]
+__all__ = ["MAX_BYTES", "CodecError", "bare", "decode", "encode", "prefix", "schema_id"]
 
 MAGIC = 0
 MAX_BYTES = 1 << 20
@@ -33,9 +33,9 @@ class _Codec:
     __slots__ = ("parsed", "plan", "prefix")
 
     def __init__(self, schema: Schema) -> None:
-        bare = _without_logical_types(schema.definition)
-        self.plan = Plan(bare)
-        self.parsed = parse_schema(bare)
+        definition = bare(schema)
+        self.plan = Plan(definition)
+        self.parsed = parse_schema(definition)
         self.prefix = _PREFIX.pack(MAGIC, schema.id)
 
 
@@ -97,6 +97,16 @@ def schema_id(value: bytes) -> int:
     if magic != MAGIC:
         raise CodecError(f"unknown magic byte {magic & 0xFF}")
     return int(id)
+
+
+def prefix(schema: Schema) -> bytes:
+    """The five bytes before every value of `schema`."""
+    return _codec(schema).prefix
+
+
+def bare(schema: Schema) -> Any:
+    """The definition as values are on the wire: without logical types and what is only to be read by people."""
+    return _without_logical_types(schema.definition)
 
 
 def _writer(value: bytes, registry: Registry) -> Schema:

@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from hub.events.envelope import Event
+from hub.events.envelope import parse_time
+from hub.events.kafka import Heads
+from hub.registry.columnar import has_column, without_null
 from hub.routes.declaration import ENVELOPE_COLUMNS
 
 Columns = dict[str, pl.DataType | type[pl.DataType]]
@@ -34,14 +38,16 @@ class Shape:
 
     def _add(self, record: Mapping[str, Any], prefix: str) -> None:
         for avro_field in record["fields"]:
+            if not has_column(avro_field["type"]):
+                continue
             name = prefix + avro_field["name"]
-            kind, nullable = _without_null(avro_field["type"])
+            kind, nullable = without_null(avro_field["type"])
             if not nullable and not prefix:
                 self.required.add(name)
             if isinstance(kind, Mapping) and kind["type"] == "record":
                 self._add(kind, name + ".")
             elif isinstance(kind, Mapping) and kind["type"] == "map":
-                self.maps[name] = _PRIMITIVES[_name(_without_null(kind["values"])[0])]
+                self.maps[name] = _PRIMITIVES[_name(without_null(kind["values"])[0])]
             else:
                 self.columns[name] = _column_type(kind)
 
@@ -52,38 +58,29 @@ class Shape:
         head, _, key = name.partition(".")
         return self.maps.get(head) if key else None
 
-    def frame(self, events: Sequence[Event], columns: Sequence[str]) -> pl.DataFrame:
+    def frame(self, data: pa.RecordBatch, heads: Heads, columns: Sequence[str]) -> pl.DataFrame:
         """One row per event, only the columns asked for; a field or map key that is absent is null."""
-        series = {name: [self._value(event, name) for event in events] for name in columns}
-        schema = {name: self.column(name) for name in columns}
-        return pl.DataFrame(series, schema=schema, strict=True)
+        series = [
+            _envelope(heads, name) if name in ENVELOPE_COLUMNS else self._series(data, name)
+            for name in columns
+        ]
+        return pl.DataFrame(series) if series else pl.DataFrame(height=data.num_rows)
 
-    def _value(self, event: Event, column: str) -> Any:
-        if column in ENVELOPE_COLUMNS:
-            return _envelope_value(event, column)
+    def _series(self, data: pa.RecordBatch, column: str) -> pl.Series:
         head, _, key = column.partition(".")
+        found = data.column(head)
         if head in self.maps:
-            return (event.data.get(head) or {}).get(key)
-        found: Any = event.data
-        for part in column.split("."):
-            if found is None:
-                return None
-            found = found.get(part)
-        return found
+            found = pc.map_lookup(found, pa.scalar(key), "last")
+        elif key:
+            found = pc.struct_field(found, key.split("."))
+        return pl.Series(column, found, dtype=self.column(column))
 
 
-def _envelope_value(event: Event, column: str) -> Any:
-    attribute = getattr(event.envelope, column.removeprefix("ce."))
-    return int(attribute.timestamp() * 1_000_000) if column == "ce.time" else attribute
-
-
-def _without_null(kind: Any) -> tuple[Any, bool]:
-    if isinstance(kind, list):
-        branches = [branch for branch in kind if branch != "null"]
-        if len(branches) != 1:
-            raise ValueError("a union of several types has no column")
-        return branches[0], len(branches) < len(kind)
-    return kind, False
+def _envelope(heads: Heads, column: str) -> pl.Series:
+    texts = heads.texts(column.replace("ce.", "ce_", 1))
+    if column == "ce.time":
+        return pl.Series(column, [int(parse_time(text).timestamp() * 1_000_000) for text in texts], pl.Int64)
+    return pl.Series(column, texts, pl.String)
 
 
 def _name(kind: Any) -> str:
@@ -93,7 +90,7 @@ def _name(kind: Any) -> str:
 def _column_type(kind: Any) -> pl.DataType | type[pl.DataType]:
     name = _name(kind)
     if name == "array":
-        return pl.List(_column_type(_without_null(kind["items"])[0]))
+        return pl.List(_column_type(without_null(kind["items"])[0]))
     if name == "enum":
         return pl.String
     return _PRIMITIVES[name]

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 
 import polars as pl
 
@@ -22,7 +23,7 @@ class RouteError(Exception):
     """A route that cannot run; the message names route, field, both types and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CompiledRoute:
     """A route for one input type: what it reads, what it makes, and each output field's origin."""
 
@@ -33,18 +34,32 @@ class CompiledRoute:
     reads: tuple[str, ...]
     lineage: Mapping[str, tuple[str, ...]]
 
+    @cached_property
+    def nothing(self) -> pl.DataFrame:
+        """What `apply` gives for no rows. Raises PolarsError for expressions that do not fit the columns' types."""
+        return self.apply(pl.DataFrame(schema={name: self.shape.column(name) for name in self.reads}))
+
     @property
     def passes_on(self) -> bool:
         """Whether the data goes on as it came."""
-        return not self.route.columns
+        return not self.route.emits
 
-    def apply(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Filter and map a frame of `reads`; the result has `TO`, `SUBJECT`, `ROW` and the output's fields."""
-        lazy = frame.with_row_index(ROW).lazy()
+    def apply(self, frame: pl.DataFrame, first: int = 0) -> pl.DataFrame:
+        """Filter and map a frame of `reads`; the result has `TO`, `SUBJECT`, `ROW` and the output's fields.
+
+        `ROW` counts the frame's rows from `first`. For a mapping in Python its `reads` are in the fields' place.
+        """
+        lazy = frame.with_row_index(ROW, first).lazy()
         if self.route.when is not None:
             lazy = lazy.filter(self.route.when)
         named = [expression.alias(name) for name, expression in self.route.columns.items()]
-        chosen = [*named, self.route.to.alias(TO), self.route.subject.alias(SUBJECT), pl.col(ROW)]
+        chosen = [
+            *named,
+            *self.route.reads,
+            self.route.to.alias(TO),
+            self.route.subject.alias(SUBJECT),
+            pl.col(ROW),
+        ]
         return lazy.select(chosen).collect()
 
 
@@ -59,8 +74,12 @@ def compile_route(route: Route, registry: Registry) -> list[CompiledRoute]:
 
 def _compile(route: Route, registry: Registry, input_type: str) -> CompiledRoute:
     source = registry.by_type(input_type)
-    if bool(route.emits) != bool(route.columns):
-        raise RouteError(f"route {route.name}: give both `emits` and `columns`, or neither")
+    if route.columns and route.python:
+        raise RouteError(f"route {route.name}: give `columns` or `python`, not both")
+    if bool(route.reads) != bool(route.python):
+        raise RouteError(f"route {route.name}: `python` and the columns that it `reads` go together")
+    if bool(route.emits) != bool(route.columns or route.python):
+        raise RouteError(f"route {route.name}: give both `emits` and `columns` (or `python`), or neither")
     if route.emits and route.emits not in registry.types():
         near = _nearest(route.emits, registry.types())
         raise RouteError(f"route {route.name}: emits {route.emits}, which has no schema{near}")
@@ -69,7 +88,11 @@ def _compile(route: Route, registry: Registry, input_type: str) -> CompiledRoute
     lineage = {name: _roots(expression) for name, expression in route.columns.items()}
     steering = [e for e in (route.when, route.to, route.subject) if e is not None]
     reads = sorted(
-        {*(root for e in steering for root in _roots(e)), *(r for rs in lineage.values() for r in rs)}
+        {
+            *route.reads,
+            *(root for e in steering for root in _roots(e)),
+            *(r for rs in lineage.values() for r in rs),
+        }
     )
     for column in reads:
         if shape.column(column) is None:
@@ -82,9 +105,8 @@ def _compile(route: Route, registry: Registry, input_type: str) -> CompiledRoute
 
 def _check_types(compiled: CompiledRoute) -> None:
     route = compiled.route
-    empty = pl.DataFrame(schema={name: compiled.shape.column(name) for name in compiled.reads})
     try:
-        result = compiled.apply(empty)
+        result = compiled.nothing
     except pl.exceptions.PolarsError as error:
         raise RouteError(f"route {route.name}: {str(error).splitlines()[0]}") from None
     for steering, name in ((TO, "to"), (SUBJECT, "subject")):
@@ -92,8 +114,8 @@ def _check_types(compiled: CompiledRoute) -> None:
             raise RouteError(
                 f"route {route.name}: `{name}` gives {result.schema[steering]}, a text is needed"
             )
-    if compiled.passes_on:
-        return
+    if compiled.passes_on or route.python:
+        return  # what Python gives is known, and checked, event by event
     wanted = Shape(compiled.output.definition)
     for name in route.columns:
         expected = wanted.column(name)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -18,6 +19,9 @@ ENVELOPE_COLUMNS: Mapping[str, type[pl.DataType]] = {
 }
 
 
+PythonMapping = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """These event types, through this mapping, into that party's inbox.
@@ -26,6 +30,10 @@ class Route:
     every event goes. `to` gives the receiving party. With `emits` and `columns`, each output field is a Polars
     expression over the input's dotted field names (`reference`, `metadata.service`) and `ce.*`; without them
     the event goes on as it is. `subject` is the entity of the output, by default the input's.
+
+    What expressions cannot say, `python` can, in place of `columns`: called with the columns named in `reads` of
+    each event that passes `when`, it gives the output's data, or None for no output. It must be pure. An
+    error in it sets that event aside.
     """
 
     name: str
@@ -34,4 +42,6 @@ class Route:
     when: pl.Expr | None = None
     emits: str | None = None
     columns: Mapping[str, pl.Expr] = field(default_factory=dict)
+    python: PythonMapping | None = None
+    reads: tuple[str, ...] = ()
     subject: pl.Expr = field(default_factory=lambda: pl.col("ce.subject"))

@@ -1,101 +1,294 @@
-"""Runs routes over batches of events: pure, columns in and columns out, one bad event costs only itself."""
+"""Runs routes over batches of records: pure, columns in and columns out, one bad event costs only itself."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import polars as pl
+import pyarrow as pa
 
-from hub.events.envelope import Event
-from hub.events.ids import derive, traceparent
+from hub.events.envelope import SPEC_VERSION, Event
+from hub.events.kafka import Headers, Heads, as_bytes, from_headers, onward, to_headers
+from hub.registry.codec import CodecError, decode
+from hub.registry.columnar import decode_batch, encode_batch, encoded
+from hub.registry.problems import SchemaNotFoundError
+from hub.registry.schemas import Registry, Schema
 from hub.routes.compiler import ROW, SUBJECT, TO, CompiledRoute
+from hub.routes.declaration import PythonMapping
+from hub.routes.identity import derived, traces
 
 
 @dataclass(frozen=True, slots=True)
 class Routed:
-    """An output event for `party`, made by `route` from the input at index `row` of the batch."""
+    """What one route made of a batch, as columns: item n of each is of output n.
 
-    row: int
+    `rows` are the indexes of the inputs in the batch, ascending; `causes` and `cases` the inputs' ids and
+    correlation ids; `headers` and `values` are what goes into Kafka, keyed by subject.
+    """
+
     route: str
-    party: str
-    event: Event
+    source: str
+    type: str
+    rows: Sequence[int]
+    parties: Sequence[str]
+    ids: Sequence[str]
+    subjects: Sequence[str]
+    keys: Sequence[bytes]
+    causes: Sequence[str]
+    cases: Sequence[str]
+    headers: Sequence[Headers]
+    values: Sequence[bytes]
+
+    def take(self, places: Sequence[int]) -> Routed:
+        """The outputs at `places`, in that order."""
+        if len(places) == len(self.rows):
+            return self
+        columns: dict[str, Any] = {
+            name: [getattr(self, name)[at] for at in places]
+            for name in self.__slots__
+            if name not in ("route", "source", "type")
+        }
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An input that a route could not map, with the reason."""
+    """An input that a route could not map or, without `route`, that carries no event; with the reason.
+
+    `kind` is envelope, codec, mapping or contract.
+    """
 
     row: int
     route: str
     reason: str
     field: str = ""
+    kind: str = "mapping"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a batch. A row that is in neither met no route. `heads` are the envelopes, row by row."""
+
+    heads: Heads
+    routed: Sequence[Routed]
+    refused: Sequence[Refused]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One output of a route as an event, for who asks about few; `row` is the input's index."""
+
+    row: int
+    route: str
+    event: Event
+    value: bytes
+
+    @property
+    def party(self) -> str:
+        """Whose inbox it is for."""
+        return self.event.envelope.party
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """The events of one type in a batch, with the index of each in it."""
+
+    heads: Heads
+    values: Sequence[bytes]
+    rows: Sequence[int]
+
+    def take(self, places: Sequence[int]) -> _Batch:
+        """Those at `places`, in that order."""
+        if len(places) == len(self.values):
+            return self
+        return _Batch(
+            self.heads.take(places), [self.values[at] for at in places], [self.rows[at] for at in places]
+        )
+
+
+class Refuse(Protocol):
+    """Takes note of an input, by its place, that a route refuses."""
+
+    def __call__(self, at: int, reason: str, field: str = ..., kind: str = ...) -> None: ...
 
 
 class Engine:
     """All routes, found by event type, so that an event costs only the routes that take it."""
 
-    def __init__(self, compiled: Iterable[CompiledRoute], parties: Iterable[str]) -> None:
+    def __init__(self, compiled: Iterable[CompiledRoute], parties: Iterable[str], registry: Registry) -> None:
         self._by_type: dict[str, list[CompiledRoute]] = defaultdict(list)
         for route in compiled:
             self._by_type[route.input.type].append(route)
         self._parties = frozenset(parties)
+        self._registry = registry
 
-    def run(self, events: Sequence[Event]) -> tuple[list[Routed], list[Refused]]:
-        """Route a batch. Outputs are in the order of their inputs, and per input in the order of the routes."""
-        by_type: dict[str, list[int]] = defaultdict(list)
-        for row, event in enumerate(events):
-            by_type[event.envelope.type].append(row)
+    def run(self, heads: Heads, values: Sequence[bytes]) -> Outcome:
+        """Route a batch, event n having the headers and the value n; of each type's routes in their order."""
+        refused = [
+            Refused(row, "", reason, reason.partition(":")[0], "envelope") for row, reason in heads.faults()
+        ]
         routed: list[Routed] = []
-        refused: list[Refused] = []
-        for event_type, rows in by_type.items():
-            for compiled in self._by_type.get(event_type, ()):
-                self._run_one(compiled, events, rows, routed, refused)
-        routed.sort(key=lambda output: output.row)  # stable: routes keep their order
-        return routed, refused
+        for kind, rows in _by_type(heads, {fault.row for fault in refused}).items():
+            batch = _Batch(heads, values, range(len(values))).take(rows)
+            self._run_type(kind, batch, routed, refused)
+        return Outcome(heads, routed, refused)
 
-    def _run_one(
-        self,
-        compiled: CompiledRoute,
-        events: Sequence[Event],
-        rows: list[int],
-        routed: list[Routed],
-        refused: list[Refused],
-    ) -> None:
-        try:
-            frame = compiled.shape.frame([events[row] for row in rows], compiled.reads)
-            result = compiled.apply(frame).to_dicts()
-        except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
-            if len(rows) == 1:
-                refused.append(
-                    Refused(rows[0], compiled.route.name, f"mapping failed: {type(error).__name__}")
-                )
-                return
-            half = len(rows) // 2  # find the bad one; the others go on
-            self._run_one(compiled, events, rows[:half], routed, refused)
-            self._run_one(compiled, events, rows[half:], routed, refused)
-            return
-        for found in result:
-            row = rows[found.pop(ROW)]
-            party, subject = found.pop(TO), found.pop(SUBJECT)
-            if party not in self._parties:
-                refused.append(Refused(row, compiled.route.name, "`to` names no party of this hub", "to"))
-            elif not subject:
-                refused.append(Refused(row, compiled.route.name, "`subject` is empty", "subject"))
+    def run_events(self, events: Sequence[Event]) -> tuple[list[Made], list[Refused]]:
+        """As `run`, for who has events and asks about few. Outputs are in the order of their inputs."""
+        refused: list[Refused] = []
+        rows: list[int] = []
+        values: list[bytes] = []
+        for row, event in enumerate(events):
+            value = encoded(self._registry.by_type(event.envelope.type), event.data)
+            if isinstance(value, CodecError):
+                refused.append(Refused(row, "", f"data: {value}", value.field, "codec"))
             else:
-                data = events[row].data if compiled.passes_on else found
-                envelope = events[row].envelope
-                output_id = derive(compiled.route.name, party, envelope.id)
-                made = replace(
-                    envelope,
-                    id=output_id,
-                    source=f"/routes/{compiled.route.name}",
-                    type=compiled.output.type,
-                    subject=subject,
-                    party=party,
-                    causation_id=envelope.id,
-                    traceparent=traceparent(envelope.correlation_id, output_id),
-                    dataschema=f"/schemas/ids/{compiled.output.id}",
-                )
-                routed.append(Routed(row, compiled.route.name, party, Event(made, data)))
+                rows.append(row)
+                values.append(value)
+        outcome = self.run(Heads.of([to_headers(events[row].envelope) for row in rows]), values)
+        made = [
+            Made(
+                rows[row],
+                routed.route,
+                Event(from_headers(headers), decode(value, self._registry)[1]),
+                value,
+            )
+            for routed in outcome.routed
+            for row, headers, value in zip(routed.rows, routed.headers, routed.values, strict=True)
+        ]
+        made.sort(key=lambda output: output.row)  # stable: routes keep their order
+        return made, refused + [replace(fault, row=rows[fault.row]) for fault in outcome.refused]
+
+    def _run_type(self, kind: str, batch: _Batch, routed: list[Routed], refused: list[Refused]) -> None:
+        try:
+            schema = self._registry.by_type(kind)
+        except SchemaNotFoundError:
+            refused += [
+                Refused(row, "", f"data: no schema of type {kind}", "", "codec") for row in batch.rows
+            ]
+            return
+        data, read, faults = decode_batch(schema, batch.values, self._registry)
+        refused += [
+            Refused(batch.rows[at], "", f"data: {error}", error.field, "codec") for at, error in faults
+        ]
+        if faults:
+            batch = batch.take(read)
+        for compiled in self._by_type.get(kind, ()):
+            made = self._run_route(compiled, data, batch, refused)
+            if made.rows:
+                routed.append(made)
+
+    def _run_route(
+        self, compiled: CompiledRoute, data: pa.RecordBatch, batch: _Batch, refused: list[Refused]
+    ) -> Routed:
+        name = compiled.route.name
+
+        def refuse(at: int, reason: str, field: str = "", kind: str = "mapping") -> None:
+            refused.append(Refused(batch.rows[at], name, reason, field, kind))
+
+        frame = compiled.shape.frame(data, batch.heads, compiled.reads)
+        result = pl.concat([compiled.nothing, *_applied(compiled, frame, 0, refuse)])
+        result = self._addressed(result, refuse)
+        places: list[int] = result[ROW].to_list()
+        values = _values(compiled, result, [batch.values[place] for place in places])
+        fit = [at for at, value in enumerate(values) if isinstance(value, bytes)]
+        if len(fit) < len(values):
+            for place, value in zip(places, values, strict=True):
+                if isinstance(value, CodecError):
+                    refuse(place, str(value), value.field, "contract")
+                elif isinstance(value, Exception):
+                    refuse(place, f"mapping failed: {type(value).__name__}")
+            result, places = result[fit], [places[at] for at in fit]
+        written = [value for value in values if isinstance(value, bytes)]
+        return _routed(compiled, batch.take(places), result, written)
+
+    def _addressed(self, result: pl.DataFrame, refuse: Refuse) -> pl.DataFrame:
+        """Without the rows that say no party of this hub, or no subject."""
+        parties, subjects = result[TO].to_list(), result[SUBJECT].to_list()
+        if self._parties.issuperset(parties) and all(subjects):
+            return result
+        fit = []
+        for at, (place, party, subject) in enumerate(zip(result[ROW], parties, subjects, strict=True)):
+            if party not in self._parties:
+                refuse(place, "`to` names no party of this hub", "to")
+            elif not subject:
+                refuse(place, "`subject` is empty", "subject")
+            else:
+                fit.append(at)
+        return result[fit]
+
+
+def _by_type(heads: Heads, without: set[int]) -> dict[str, Sequence[int]]:
+    types = heads.texts("ce_type")
+    if not without and len(set(types)) == 1:
+        return {types[0]: range(len(types))}
+    found: dict[str, list[int]] = defaultdict(list)
+    for row, kind in enumerate(types):
+        if row not in without:
+            found[kind].append(row)
+    return dict(found)
+
+
+def _applied(
+    compiled: CompiledRoute, frame: pl.DataFrame, first: int, refuse: Refuse
+) -> Iterator[pl.DataFrame]:
+    """The mapping of a frame; where it fails, of its halves, until the bad row is found and the others go on."""
+    try:
+        yield compiled.apply(frame, first)
+    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        if frame.height == 1:
+            refuse(first, f"mapping failed: {type(error).__name__}")
+            return
+        half = frame.height // 2
+        yield from _applied(compiled, frame[:half], first, refuse)
+        yield from _applied(compiled, frame[half:], first + half, refuse)
+
+
+def _values(
+    compiled: CompiledRoute, result: pl.DataFrame, came: list[bytes]
+) -> Sequence[bytes | Exception | None]:
+    """Per row the value to write, why there is none, or None where a mapping in Python wants none."""
+    if compiled.passes_on:
+        return came
+    data = result.drop(ROW, TO, SUBJECT)
+    if compiled.route.python is None:
+        return encode_batch(compiled.output, data.to_arrow())
+    return [_by_python(compiled.route.python, row, compiled.output) for row in data.iter_rows(named=True)]
+
+
+def _by_python(mapping: PythonMapping, row: dict[str, Any], output: Schema) -> bytes | Exception | None:
+    try:
+        data = mapping(row)
+    except Exception as error:  # noqa: BLE001 - whatever a route's author let happen costs this event alone
+        return error
+    return None if data is None else encoded(output, data)
+
+
+def _routed(compiled: CompiledRoute, batch: _Batch, result: pl.DataFrame, values: list[bytes]) -> Routed:
+    """`batch` and `result` have the same rows, as `values`."""
+    route, heads = compiled.route.name, batch.heads
+    parties, subjects = result[TO].to_list(), result[SUBJECT].to_list()
+    ids = derived(route, parties, heads)
+    same = {"specversion": SPEC_VERSION, "source": f"/routes/{route}", "type": compiled.output.type}
+    each = {"id": ids.to_list(), "subject": subjects, "party": parties, "traceparent": traces(heads, ids)}
+    if compiled.passes_on:
+        each["dataschema"] = heads.texts("ce_dataschema")
+    else:
+        same["dataschema"] = f"/schemas/ids/{compiled.output.id}"
+    return Routed(
+        route=route,
+        source=same["source"],
+        type=compiled.output.type,
+        rows=batch.rows,
+        parties=parties,
+        ids=each["id"],
+        subjects=subjects,
+        keys=as_bytes(subjects),
+        causes=heads.texts("ce_id"),
+        cases=heads.texts("ce_correlationid"),
+        headers=onward(heads, same, each),
+        values=values,
+    )

@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import dataclass
 from pathlib import Path
 
 from hub.events.problem import Misconfigured, Problem
 from hub.registry.schemas import Registry
 from hub.routes.compiler import CompiledRoute, RouteError, compile_route
 from hub.routes.declaration import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a route is declared: its module, and the module's name for it."""
+
+    path: Path
+    variable: str
+
+    @property
+    def shown(self) -> str:
+        """The file as messages name it."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+
+def places(folder: Path) -> dict[str, Place]:
+    """Where each route of a folder that loads is declared, by the route's name; runs its modules once more."""
+    return {
+        route.name: Place(path, variable)
+        for path in sorted(folder.glob("*.py"))
+        for variable, route in _routes_of(path).items()
+    }
 
 
 def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
@@ -28,7 +51,7 @@ def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
                 )
             )
             continue
-        for route in routes:
+        for route in routes.values():
             if route.name in names:
                 message = f"route {route.name} is declared in {names[route.name]} already"
                 problems.append(Problem(shown, 0, message, "Give it another name"))
@@ -42,13 +65,13 @@ def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
     return compiled
 
 
-def _routes_of(path: Path) -> list[Route]:
+def _routes_of(path: Path) -> dict[str, Route]:
     spec = importlib.util.spec_from_file_location(f"routes.{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError("not a Python module")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return [value for value in vars(module).values() if isinstance(value, Route)]
+    return {name: value for name, value in vars(module).items() if isinstance(value, Route)}
 
 
 def _line_of(error: Exception, path: Path) -> int:

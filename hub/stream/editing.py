@@ -113,16 +113,16 @@ def value_of(contents: Contents, data: Any) -> bytes:
     return text.encode()
 
 
-def faults(trial: Trial, message: Message, letter: DeadLetter, value: bytes, registry: Registry) -> list[str]:
+def faults(trial: Trial, message: Message, letter: DeadLetter, value: bytes) -> list[str]:
     """Why the stage where it failed would refuse the record with this value; nothing where it would take it."""
     headers = own_headers(message.headers())
     try:
         if letter.topic.startswith("raw."):
             trial.translate(headers, value)
             return []
-        event = Event(from_headers(headers), decode(value, registry)[1])
+        event = Event(from_headers(headers), decode(value, trial.registry)[1])
         if letter.route:
-            refused = trial.route(event)[1]
+            refused = trial.route([event])[1]
             return [f"route {one.route}: {one.reason}" for one in refused if one.route == letter.route]
     except Reject as reject:
         return [reject.reason]

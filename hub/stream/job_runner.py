@@ -129,12 +129,12 @@ class JobRunner:
                 self._stopping.wait(5)
             self._stopping.wait(_TURN_EVERY)
         self._release()
-        self._picker.close()
 
     def _release(self) -> None:
         if self._term is not None:
             self._term.writer.close()
             self._term = None
+            self._picker.close()
 
     def _take_over(self) -> None:
         beat, heard = self._jobs.runner()

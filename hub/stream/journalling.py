@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -11,21 +12,22 @@ import structlog
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.journal.database import JournalAwayError
-from hub.journal.entry import Entry
+from hub.journal.entry import Entry, entries
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.stream import topics
 from hub.stream.records import Batch, Output, Record
 
-log = structlog.get_logger()
+_AT_ONCE = 5_000  # entries in one transaction of the journal
 
-_decode = msgspec.json.Decoder(Entry).decode
+log = structlog.get_logger()
 
 
 class Journalling:
     """The journal stage: idempotent, so that reading a batch twice changes nothing."""
 
     name = "journal"
+    pure = True
 
     def __init__(self, path: Path) -> None:
         self._journal = Journal.open(path)
@@ -38,8 +40,10 @@ class Journalling:
             letters = list(_letters(batch))
             self._insist(lambda: self._journal.apply_dead_letters(letters))
         else:
-            entries = list(_entries(batch))
-            self._insist(lambda: self._journal.apply(entries))
+            found = list(_entries(batch))
+            for start in range(0, len(found), _AT_ONCE):
+                some = found[start : start + _AT_ONCE]
+                self._insist(partial(self._journal.apply, some))
         return []
 
     def _insist(self, write: Callable[[], None]) -> None:
@@ -68,7 +72,7 @@ def _empty(path: Path) -> bool:
 def _entries(batch: Batch) -> Iterator[Entry]:
     for record in batch.records:
         try:
-            yield _decode(record.value or b"")
+            yield from entries(record.value or b"")
         except msgspec.DecodeError:
             _passed_over(record)
 

@@ -2,61 +2,89 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
+from time import monotonic
 
 from confluent_kafka import Consumer, TopicPartition
 
 from hub.stream.reading import Message, at_end, new_consumer
 
-#: Records to read on over rather than to seek past.
+#: Records to read on over rather than to begin anew.
 _NEAR = 1_000
+
+#: Partitions that are kept open at once.
+_OPEN = 8
+
+#: How long a record that should be there is waited for, seconds.
+_PATIENCE = 10.0
 
 
 class Picker:
-    """Reads records at places; quick where these follow each other. Not thread-safe: one thread uses it."""
+    """Reads records at places; quick where those of a partition follow each other.
+
+    Not thread-safe: one thread uses it.
+    """
 
     def __init__(self, servers: str) -> None:
         self._servers = servers
-        self._consumer: Consumer | None = None
-        self._place: tuple[str, int] | None = None
-        self._next = 0
-        self._read: deque[Message] = deque()
+        self._open: OrderedDict[tuple[str, int], _Reader] = OrderedDict()
 
     def pick(self, topic: str, partition: int, offset: int) -> Message | None:
         """The record at an offset, or None where it is gone. Raises KafkaException."""
-        if self._place != (topic, partition) or not self._next <= offset <= self._next + _NEAR:
-            self._go(topic, partition, offset)
-        while True:
-            message = self._read.popleft() if self._read else self._fetch()
-            if message is None or at_end(message):
-                self._place = None  # seek anew: the end moves
-                return None
-            self._next = message.offset() + 1
-            if message.offset() == offset:
-                return message
-            if message.offset() > offset:
+        place = (topic, partition)
+        reader = self._open.pop(place, None)
+        if reader is None or not reader.next <= offset <= reader.next + _NEAR:
+            if reader is not None:
+                reader.close()
+            while len(self._open) >= _OPEN:
+                self._open.popitem(last=False)[1].close()
+            reader = _Reader(self._servers, topic, partition, offset)
+        self._open[place] = reader
+        return reader.read(offset)
+
+    def close(self) -> None:
+        """Close the connections; a later `pick` opens them again."""
+        while self._open:
+            self._open.popitem()[1].close()
+
+
+class _Reader:
+    """Reads one partition, forward only.
+
+    A consumer that is sent elsewhere may still hand out what it had fetched where it was, and say that it is at
+    an end where it no longer stands. So each begins once.
+    """
+
+    def __init__(self, servers: str, topic: str, partition: int, offset: int) -> None:
+        self.next = offset
+        self._read: deque[Message] = deque()
+        self._consumer: Consumer = new_consumer(servers, ahead_kb=1_024)
+        # Asking first has the client learn the partition's leader at once, and not a second later.
+        place = TopicPartition(topic, partition, offset)
+        self._consumer.get_watermark_offsets(place, timeout=30)
+        self._consumer.assign([place])
+
+    def read(self, offset: int) -> Message | None:
+        """The record at `offset`, which is `next` or later; None where it is gone."""
+        until = monotonic() + _PATIENCE
+        while monotonic() < until:
+            if not self._read:
+                self._read.extend(self._consumer.consume(500, timeout=0.02))
+                continue
+            message = self._read.popleft()
+            if at_end(message):
+                if message.offset() > offset:
+                    return None
+            elif message.offset() > offset:
                 self._read.appendleft(message)
-                self._next = message.offset()
+                self.next = message.offset()
                 return None
+            else:
+                self.next = message.offset() + 1
+                if message.offset() == offset:
+                    return message
+        return None
 
     def close(self) -> None:
         """Close the connection."""
-        if self._consumer is not None:
-            self._consumer.close()
-            self._consumer = None
-
-    def _go(self, topic: str, partition: int, offset: int) -> None:
-        if self._consumer is None:
-            self._consumer = new_consumer(self._servers)
-        # Asking first has the client learn the partition's leader at once, and not a second later.
-        self._consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        self._consumer.assign([TopicPartition(topic, partition, offset)])
-        self._read.clear()
-        self._place, self._next = (topic, partition), offset
-
-    def _fetch(self) -> Message | None:
-        assert self._consumer is not None
-        self._read.extend(self._consumer.consume(500, timeout=0.02))
-        if not self._read:
-            self._read.extend(self._consumer.consume(1, timeout=10))
-        return self._read.popleft() if self._read else None
+        self._consumer.close()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -12,8 +13,11 @@ from hub.stream.records import Positions
 Message = Any  # confluent_kafka.Message, which is untyped
 
 
-def new_consumer(servers: str, isolation: str = "read_committed") -> Consumer:
-    """A consumer outside any group that reads what is committed, and says when it is at the end."""
+def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int = 65_536) -> Consumer:
+    """A consumer outside any group that reads what is committed, and says when it is at the end.
+
+    `ahead_kb` is how much it may hold of what was not asked for yet.
+    """
     return Consumer(
         {
             "bootstrap.servers": servers,
@@ -22,6 +26,7 @@ def new_consumer(servers: str, isolation: str = "read_committed") -> Consumer:
             "isolation.level": isolation,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "queued.max.messages.kbytes": ahead_kb,
             "reconnect.backoff.max.ms": 1_000,
             "fetch.wait.max.ms": 50,  # how long the broker keeps a reader at the end waiting for more
         }
@@ -71,6 +76,38 @@ def read_since(servers: str, ends: Positions, since: float) -> list[Message]:
         return found
     finally:
         consumer.close()
+
+
+def read_between(
+    servers: str, topic: str, since: float, until: float, wanted: Callable[[Message], bool]
+) -> list[Message]:
+    """Committed records of a topic that Kafka took from `since` until before `until` (epoch seconds).
+
+    Oldest first, as far as the clocks of those who wrote them agree; in the order of the log per partition in
+    any case. Raises KafkaException.
+    """
+    found: dict[int, list[Message]] = {}
+    consumer = new_consumer(servers)
+    try:
+        partitions = consumer.list_topics(topic, timeout=30).topics[topic].partitions
+        asked = [TopicPartition(topic, part, int(since * 1000)) for part in partitions]
+        starts = [at for at in consumer.offsets_for_times(asked, timeout=30) if at.offset >= 0]
+        unread = {at.partition: consumer.get_watermark_offsets(at, timeout=30)[1] for at in starts}
+        consumer.assign(starts)
+        while unread:
+            for message in consumer.consume(10_000, timeout=0.02):
+                part = message.partition()
+                if at_end(message) or message.offset() >= unread.get(part, 0):
+                    unread.pop(part, None)
+                elif part in unread and _taken(message) < until and wanted(message):
+                    found.setdefault(part, []).append(message)
+        return list(heapq.merge(*found.values(), key=_taken))
+    finally:
+        consumer.close()
+
+
+def _taken(message: Message) -> float:
+    return float(message.timestamp()[1]) / 1000
 
 
 def _bounds(servers: str, topic: str, partition: int) -> tuple[int, int]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 Headers = list[tuple[str, bytes]]
 
 
 class Record(Protocol):
-    """One record as read from Kafka, `timestamp` in milliseconds; aiokafka's own record has this shape."""
+    """One record as read from Kafka, `timestamp` in milliseconds; `Read` has this shape, and aiokafka's own record."""
 
     @property
     def topic(self) -> str: ...
@@ -28,14 +30,25 @@ class Record(Protocol):
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Output:
+class Read(msgspec.Struct, frozen=True, gc=False):
+    """A record as the worker reads it: made for every record, so cheaply, and never part of a cycle."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Output(msgspec.Struct, frozen=True, gc=False):
     """One record to write. Without `partition`, the key decides; no `value` takes the key away (compaction)."""
 
     topic: str
     key: bytes
     value: bytes | None
-    headers: Headers = field(default_factory=list)
+    headers: Headers = msgspec.field(default_factory=list)
     partition: int | None = None
 
 
@@ -64,7 +77,8 @@ class Batch:
     @property
     def next_offset(self) -> int:
         """Where reading goes on once the batch is committed."""
-        return self.records[-1].offset + 1
+        known = getattr(self.records, "next_offset", None)
+        return self.records[-1].offset + 1 if known is None else int(known)
 
 
 Positions = dict[tuple[str, int], int]

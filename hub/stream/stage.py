@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.journal.entry import Entry
+from hub.journal.entry import Entry, packed
 from hub.stream import topics
 from hub.stream.records import Batch, Output, Record, positions_of
 from hub.stream.transactions import Transactor
@@ -24,6 +24,8 @@ class Stage(Protocol):
     """One step of an event's way. `process` runs on the stage's own thread and must not raise for bad records."""
 
     name: str
+    #: Whether `process` depends on its batch alone, so that a batch may be worked on while the one before commits.
+    pure: bool
 
     def process(self, batch: Batch) -> list[Output]:
         """What comes out of a batch: results, dead letters and journal entries."""
@@ -40,7 +42,8 @@ class StageRunner:
         self._stage = stage
         self._transactor = transactor
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
+        self._processing = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
+        self._committing = ThreadPoolExecutor(1, thread_name_prefix=f"{stage.name}-commit")
 
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on, and waits when the stage is behind."""
@@ -50,13 +53,21 @@ class StageRunner:
     async def run(self) -> None:
         """Process until cancelled. An error that gets here is a bug: it ends the worker, loudly."""
         loop = asyncio.get_running_loop()
+        commit = loop.run_in_executor(self._committing, self._transactor.prepare)
         try:
-            await loop.run_in_executor(self._thread, self._transactor.prepare)
             while True:
-                batches = await self._collect()
-                await loop.run_in_executor(self._thread, self._step, batches)
+                if self._queue.empty():
+                    await commit
+                for _, group in groupby(await self._collect(), key=lambda batch: batch.fence):
+                    batches = list(group)
+                    if not self._stage.pure:
+                        await commit
+                    outputs = await loop.run_in_executor(self._processing, self._process, batches)
+                    await commit
+                    commit = loop.run_in_executor(self._committing, self._commit, batches, outputs)
         finally:
-            await self._transactor.finish(self._thread)
+            self._processing.shutdown(wait=False, cancel_futures=True)
+            await self._transactor.finish(self._committing)
 
     async def _collect(self) -> list[Batch]:
         """All that waits, up to `MAX_RECORDS`: one event commits at once, a flood commits in bulk."""
@@ -65,20 +76,38 @@ class StageRunner:
             batches.append(self._queue.get_nowait())
         return batches
 
-    def _step(self, batches: Sequence[Batch]) -> None:
-        for fence, group in groupby(batches, key=lambda batch: batch.fence):
-            mine = list(group)
-            outputs = [output for batch in mine for output in self._stage.process(batch)]
-            if not self._transactor.commit(outputs, positions_of(mine), fence):
-                self._stage.forget(mine)
+    def _process(self, batches: Sequence[Batch]) -> list[Output]:
+        return [output for batch in batches for output in self._stage.process(batch)]
+
+    def _commit(self, batches: Sequence[Batch], outputs: Sequence[Output]) -> None:
+        if not self._transactor.commit(outputs, positions_of(batches), batches[0].fence):
+            self._stage.forget(batches)
 
 
 _encode = msgspec.json.Encoder().encode
+_PACKED = 2_000  # entries in one record: some 300 KB, far below what a broker takes
 
 
 def journal_output(entry: Entry) -> Output:
     """A journal entry as a record, keyed by the event so that its steps stay in order."""
     return Output(topics.JOURNAL, entry.event_id.encode(), _encode(entry))
+
+
+def journal_outputs(batch: Batch, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
+    """As few records as hold the entries that a batch led to: `same`, with entry n's columns of `each` over it.
+
+    Keyed by where the batch came from. An event's steps may so be read out of order: the journal does not mind.
+    """
+    key = f"{batch.topic}-{batch.partition}".encode()
+    count = len(each["event_id"])
+    return [
+        Output(
+            topics.JOURNAL,
+            key,
+            packed(same, {name: column[start : start + _PACKED] for name, column in each.items()}),
+        )
+        for start in range(0, count, _PACKED)
+    ]
 
 
 def dead_letter_outputs(record: Record, letter: DeadLetter) -> list[Output]:

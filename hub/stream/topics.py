@@ -41,6 +41,12 @@ def inbox(party: str) -> str:
     return f"inbox.{party}"
 
 
+def sandbox(name: str, partitions: int, replication: int) -> Topic:
+    """Where a replay goes to be looked at: no subscription and no sink reads it. Kept for a week."""
+    settings = {"cleanup.policy": "delete", "retention.ms": str(7 * _DAY_MS)}
+    return Topic(f"sandbox.{name}", partitions, replication, settings)
+
+
 def domain_of(event_type: str) -> str:
     """The domain of an event type."""
     return event_type.partition(".")[0]

@@ -20,6 +20,8 @@ log = structlog.get_logger()
 #: Of each call, seconds; after it the producer is made anew and the outcome is looked up.
 _TIME_LIMIT = 10.0
 
+_BY_KEY = -1  # librdkafka's partition for "let the key decide"
+
 _NOT_US_ANY_MORE = frozenset(
     {
         KafkaError.ILLEGAL_GENERATION,
@@ -79,8 +81,7 @@ class Transactor:
     def _attempt(self, outputs: Iterable[Output], positions: Positions, fence: Fence) -> bool:
         producer = self._open()
         producer.begin_transaction()
-        for output in outputs:
-            _produce(producer, output)
+        _produce(producer, outputs)
         offsets = [TopicPartition(topic, part, offset) for (topic, part), offset in positions.items()]
         try:
             producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT)
@@ -111,7 +112,7 @@ class Transactor:
                     "transactional.id": self._name,
                     "transaction.timeout.ms": 10_000,
                     "reconnect.backoff.max.ms": 1_000,
-                    "linger.ms": 0,
+                    "linger.ms": 50,  # until the commit, which sends what is there at once
                     "compression.type": "lz4",
                     "partitioner": "murmur2_random",
                     "message.max.bytes": 2 << 20,
@@ -130,14 +131,16 @@ class Transactor:
             self._producer = None
 
 
-def _produce(producer: Producer, output: Output) -> None:
-    options = {} if output.partition is None else {"partition": output.partition}
-    while True:
-        try:
-            producer.produce(output.topic, output.value, output.key, headers=output.headers, **options)
-            return
-        except BufferError:  # full: wait for the broker, never drop
-            producer.poll(0.1)
+def _produce(producer: Producer, outputs: Iterable[Output]) -> None:
+    produce = producer.produce
+    for output in outputs:
+        partition = _BY_KEY if output.partition is None else output.partition
+        while True:
+            try:
+                produce(output.topic, output.value, output.key, partition, headers=output.headers)
+                break
+            except BufferError:  # full: wait for the broker, never drop
+                producer.poll(0.1)
 
 
 def group_metadata(fence: Fence) -> bytes:

@@ -27,6 +27,7 @@ class Translate:
     """The translate stage. A record that cannot be understood is set aside; a repeated fact is dropped."""
 
     name = "translate"
+    pure = False  # it knows by what it has seen which records are repeats
 
     def __init__(self, fleet: Fleet, registry: Registry, seen: Seen) -> None:
         self._fleet = fleet

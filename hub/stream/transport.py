@@ -14,12 +14,27 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import aiokafka
+from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from hub.stream.committed import committed_offsets
+from hub.stream.fetched import Chunk, Chunks, Fetched
 from hub.stream.records import Batch, Fence, Positions
+
+
+class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
+    """aiokafka's walk over what was fetched, which knows aborted transactions and gaps, in whole record batches."""
+
+    def _consumer_record(self, tp: TP, chunk: Chunk) -> Chunk:
+        chunk.first = self.next_fetch_offset
+        return chunk
+
+
+# The fetcher has no other place to say what it is to use; nothing else in a worker reads by aiokafka.
+fetcher.PartitionRecords = _Records
+fetcher.MemoryRecords = Chunks
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped here
@@ -54,7 +69,9 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # F
         coordinator = consumer._coordinator
         fence = Fence(self.app.conf.id, coordinator.generation, coordinator.member_id)
         return {
-            tp: [Batch(tp.topic, tp.partition, records, fence)] for tp, records in fetched.items() if records
+            tp: [Batch(tp.topic, tp.partition, Fetched(tp.topic, tp.partition, chunks), fence)]
+            for tp, chunks in fetched.items()
+            if chunks
         }
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -71,12 +88,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
-        last = batch.records[-1]
         return ConsumerMessage(
             batch.topic,
             batch.partition,
-            last.offset,
-            last.timestamp / 1000.0,
+            batch.next_offset - 1,
+            0.0,
             0,
             [],
             None,

@@ -104,7 +104,7 @@ class Worker:
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
         translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers))
-        routing = Routing(loaded.engine, loaded.registry)
+        routing = Routing(loaded.engine)
         return {
             StageRunner(translate, self._transactor("translate")): [
                 topics.raw(name) for name in loaded.fleet.connectors

@@ -17,14 +17,14 @@ from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.stream import topics
 from hub.stream.exclusive import ExclusiveWriter
-from hub.stream.job_runner import JobRunner
+from hub.stream.job_runner import JobRunner, Work
 from hub.stream.jobs import Job, Jobs, asked_for
 from hub.stream.parked import Parked, read_gates
+from hub.stream.picking import Picker
 from hub.stream.reading import read_all
 from hub.stream.records import Batch, Fence, Output
-from hub.stream.redrive import item_of
+from hub.stream.redrive import Redriving, item_of
 from hub.stream.waiting import with_those_behind
-from hub.stream.works import works
 from hub.testing.live import until
 from tests.failures.test_parked import ROUTE, TOPIC, One, Stage
 
@@ -87,7 +87,15 @@ def world(kafka: str, tmp_path: Path) -> Iterator[World]:
 def running(world: World) -> Iterator[Jobs]:
     jobs = Jobs()
     jobs.follow(world.kafka)
-    runner = JobRunner(world.kafka, jobs, works(world.kafka, jobs, world.queries), world.queries.settle)
+
+    def works(picker: Picker) -> dict[str, Work]:
+        return {
+            "redrive": Redriving(
+                world.kafka, picker, jobs, lambda reasons: world.queries.open_failures(reasons=reasons)
+            )
+        }
+
+    runner = JobRunner(world.kafka, jobs, works, world.queries.settle)
     stage = Thread(target=world.run)
     stage.start()
     runner.start()

@@ -21,7 +21,7 @@ from hub.routes.loader import load_routes
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = Registry.load(ROOT / "schemas")
-ENGINE = Engine(load_routes(ROOT / "routes", REGISTRY), ["E08000025", "E09000033"])
+ENGINE = Engine(load_routes(ROOT / "routes", REGISTRY), ["E08000025", "E09000033"], REGISTRY)
 
 
 def captured(number: int, reference: str = "PREM/1", party: str = "E08000025", **data: Any) -> Event:
@@ -52,7 +52,7 @@ def captured(number: int, reference: str = "PREM/1", party: str = "E08000025", *
 
 
 def fees(events: list[Event]) -> list[Event]:
-    routed, refused = ENGINE.run(events)
+    routed, refused = ENGINE.run_events(events)
     assert not refused
     return [one.event for one in routed if one.route == "licence-fee-paid"]
 
@@ -80,15 +80,15 @@ def test_what_counts_as_a_licence_fee(reference: str, metadata: dict[str, str], 
 
 
 def test_same_input_same_id_and_another_for_every_route_and_party() -> None:
-    once, again = ENGINE.run([captured(1)])[0], ENGINE.run([captured(1)])[0]
+    once, again = ENGINE.run_events([captured(1)])[0], ENGINE.run_events([captured(1)])[0]
     assert [one.event.envelope.id for one in once] == [one.event.envelope.id for one in again]
-    other = ENGINE.run([captured(1, party="E09000033")])[0]
+    other = ENGINE.run_events([captured(1, party="E09000033")])[0]
     ids = {one.event.envelope.id for one in [*once, *other]}
     assert len(ids) == len(once) + len(other) == 4
 
 
 def test_an_unknown_party_is_refused_and_the_others_go_on() -> None:
-    routed, refused = ENGINE.run([captured(1), captured(2, party="E99999999"), captured(3)])
+    routed, refused = ENGINE.run_events([captured(1), captured(2, party="E99999999"), captured(3)])
     assert {one.row for one in refused} == {1}
     assert {one.row for one in routed} == {0, 2}
 
@@ -100,10 +100,10 @@ def test_one_bad_event_in_the_middle_of_a_batch_costs_only_itself() -> None:
         to=col("ce.party"),
         when=col("reference").cast(int) > 0,
     )
-    engine = Engine(compile_route(route, REGISTRY), ["E08000025"])
+    engine = Engine(compile_route(route, REGISTRY), ["E08000025"], REGISTRY)
     events = [captured(number, str(number + 1)) for number in range(100)]
     events[57] = captured(57, "not a number")
-    routed, refused = engine.run(events)
+    routed, refused = engine.run_events(events)
     assert [fault.row for fault in refused] == [57]
     assert [one.row for one in routed] == [row for row in range(100) if row != 57]
 
@@ -111,7 +111,7 @@ def test_one_bad_event_in_the_middle_of_a_batch_costs_only_itself() -> None:
 @given(st.lists(st.sampled_from(["E08000025", "E09000033"]), max_size=40))
 def test_outputs_keep_the_order_of_their_inputs(parties: list[str]) -> None:
     events = [captured(number, party=party) for number, party in enumerate(parties)]
-    routed, refused = ENGINE.run(events)
+    routed, refused = ENGINE.run_events(events)
     assert not refused
     rows = [one.row for one in routed]
     assert rows == sorted(rows)

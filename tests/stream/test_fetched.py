@@ -1,0 +1,97 @@
+"""Records read as columns are the records that aiokafka reads, whatever they hold and however they were sent."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.events.kafka import Heads
+from hub.stream.fetched import Chunk, Chunks, Fetched, columns_of
+
+Headers = list[tuple[str, bytes | None]]
+Sent = tuple[bytes | None, bytes | None, Headers]
+
+SAME = st.tuples(
+    st.none() | st.binary(max_size=200), st.none() | st.binary(max_size=9000), st.binary(max_size=90)
+).map(lambda sent: (sent[0], sent[1], [("ce_id", sent[2]), ("ce_type", b"a.b.c")]))
+VARIOUS = st.tuples(
+    st.none() | st.binary(max_size=20),
+    st.none() | st.binary(max_size=20),
+    st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=4),
+)
+
+
+def fetched(
+    sent: list[Sent], first: int = 0, compression: int = 0, each: int = 1000, base: int = 0
+) -> Fetched:
+    """As a broker would give `sent`, in record batches of `each`, from offset `base`, when asked from `first`."""
+    blob = b""
+    for start in range(0, len(sent), each):
+        builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 1 << 26)
+        for at, (key, value, headers) in enumerate(sent[start : start + each]):
+            assert builder.append(at, timestamp=1000 * at, key=key, value=value, headers=headers)
+        blob += (base + start).to_bytes(8, "big") + bytes(builder.build())[8:]
+    walk = Chunks(blob)
+    chunks: list[Chunk] = []
+    while walk.has_next():
+        chunk = walk.next_batch()
+        chunk.first = first
+        chunks.append(chunk)
+    return Fetched("t", 0, chunks)
+
+
+def same(heads: Heads, headers: list[Headers]) -> bool:
+    names = {name for each in headers for name, _ in each}
+    return all(
+        heads.texts(name) == [(dict(each).get(name) or b"").decode() for each in headers] for name in names
+    )
+
+
+@pytest.mark.parametrize("compression", [0, 1, 3, 4], ids=["plain", "gzip", "lz4", "zstd"])
+@pytest.mark.parametrize("each", [1, 7, 1000])
+def test_columns_are_the_records_whatever_the_compression(compression: int, each: int) -> None:
+    draw = random.Random(each)
+    sent: list[Sent] = [
+        (
+            draw.randbytes(draw.randrange(100)),
+            draw.randbytes(draw.choice([0, 1, 63, 64, 300, 9000])),
+            [("ce_id", str(number).encode()), ("ce_time", b"2026"), ("other", "ünï".encode())],
+        )
+        for number in range(300)
+    ]
+    records = fetched(sent, 5_000_000_010, compression, each, base=5_000_000_000)
+    columns = records.columns()
+    assert columns.offsets == [5_000_000_000 + at for at in range(10, 300)]
+    assert columns.values == [value for _, value, _ in sent[10:]]
+    assert same(columns.heads, [headers for _, _, headers in sent[10:]])
+    assert [(r.offset, r.key, r.value, list(r.headers)) for r in records] == [
+        (5_000_000_000 + at, *sent[at]) for at in range(10, 300)
+    ]
+    assert records.next_offset == 5_000_000_300
+
+
+@given(st.lists(SAME, min_size=1, max_size=4), st.integers(0, 3))
+def test_columns_of_few_are_those_of_many(sent: list[Sent], skipped: int) -> None:
+    """A fetch of few is read record by record, one of many as columns: both see the same."""
+    many = sent * 40
+    columns, records = fetched(many, skipped).columns(), list(fetched(many, skipped))
+    assert columns.offsets == [record.offset for record in records]
+    assert columns.values == [record.value or b"" for record in records]
+    told = columns_of(records).heads
+    for name in ("ce_id", "ce_type"):
+        assert columns.heads.texts(name) == told.texts(name)
+    assert columns.heads.faults() == told.faults()
+
+
+@given(st.lists(VARIOUS, min_size=1, max_size=5))
+def test_headers_that_differ_from_record_to_record_are_read_too(sent: list[Sent]) -> None:
+    many = sent * 30
+    columns, records = fetched(many).columns(), list(fetched(many))
+    assert columns.values == [record.value or b"" for record in records]
+    told = columns_of(records).heads
+    for name in {name for _, _, headers in sent for name, _ in headers}:
+        assert columns.heads.texts(name) == told.texts(name)
