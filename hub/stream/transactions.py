@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Event
+from typing import Any
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
@@ -19,6 +20,18 @@ log = structlog.get_logger()
 
 #: Of each call, seconds; after it the producer is made anew and the outcome is looked up.
 _TIME_LIMIT = 10.0
+
+SETTINGS: Mapping[str, Any] = {
+    "enable.idempotence": True,
+    "reconnect.backoff.max.ms": 1_000,
+    "linger.ms": 50,  # until the commit, which sends what is there at once
+    "compression.type": "lz4",
+    "partitioner": "murmur2_random",
+    "message.max.bytes": 2 << 20,
+    "queue.buffering.max.messages": 200_000,
+    "queue.buffering.max.kbytes": 262_144,
+}
+"""Of every producer of a stage: bounded, so that a full buffer slows the reading."""
 
 _BY_KEY = -1  # librdkafka's partition for "let the key decide"
 
@@ -81,7 +94,7 @@ class Transactor:
     def _attempt(self, outputs: Iterable[Output], positions: Positions, fence: Fence) -> bool:
         producer = self._open()
         producer.begin_transaction()
-        _produce(producer, outputs)
+        produce(producer, outputs)
         offsets = [TopicPartition(topic, part, offset) for (topic, part), offset in positions.items()]
         try:
             producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT)
@@ -108,16 +121,10 @@ class Transactor:
         if self._producer is None:
             producer = Producer(
                 {
+                    **SETTINGS,
                     "bootstrap.servers": self.servers,
                     "transactional.id": self._name,
                     "transaction.timeout.ms": 10_000,
-                    "reconnect.backoff.max.ms": 1_000,
-                    "linger.ms": 50,  # until the commit, which sends what is there at once
-                    "compression.type": "lz4",
-                    "partitioner": "murmur2_random",
-                    "message.max.bytes": 2 << 20,
-                    "queue.buffering.max.messages": 200_000,
-                    "queue.buffering.max.kbytes": 262_144,
                 }
             )
             producer.init_transactions(_TIME_LIMIT)
@@ -131,13 +138,14 @@ class Transactor:
             self._producer = None
 
 
-def _produce(producer: Producer, outputs: Iterable[Output]) -> None:
-    produce = producer.produce
+def produce(producer: Producer, outputs: Iterable[Output]) -> None:
+    """Hand `outputs` to librdkafka, waiting while its buffer is full."""
+    hand_over = producer.produce
     for output in outputs:
         partition = _BY_KEY if output.partition is None else output.partition
         while True:
             try:
-                produce(output.topic, output.value, output.key, partition, headers=output.headers)
+                hand_over(output.topic, output.value, output.key, partition, headers=output.headers)
                 break
             except BufferError:  # full: wait for the broker, never drop
                 producer.poll(0.1)

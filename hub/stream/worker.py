@@ -19,7 +19,7 @@ from hub.delivery.subscription import Subscription
 from hub.events.envelope import Event
 from hub.loading import Loaded
 from hub.registry.readable import readable
-from hub.stream import topics
+from hub.stream import memory, topics
 from hub.stream.app import make_app
 from hub.stream.delivering import Delivering
 from hub.stream.journalling import Journalling
@@ -85,6 +85,7 @@ class Worker:
         running = [*(stage.run() for stage in stages), delivering.run()]
         tasks = [asyncio.create_task(one) for one in running]
         try:
+            memory.settle()
             await app.start()
             crashed = asyncio.ensure_future(app.wait_until_stopped())
             done, _ = await asyncio.wait({*tasks, crashed}, return_when=asyncio.FIRST_COMPLETED)
