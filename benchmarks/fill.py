@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,7 +13,7 @@ from typing import Any
 from confluent_kafka import Producer
 from fastavro import schemaless_writer
 
-from benchmarks import work
+from benchmarks import parallel, work
 
 _COUNCILS = [f"E0{number}" for number in range(6000001, 6000021)]
 _NAMES = [
@@ -28,7 +27,7 @@ _NAMES = [
 _POSTCODES = ["NW1 6XE", "SW1A 2AA", "B1 1BB", "M1 1AE", "CF10 1EP", "EC1A 1BB", "L1 8JQ"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _STARTED = 1_790_000_000_000_000  # microseconds since 1970
-_WRITERS = 2
+_PARTS = 8
 
 Record = tuple[bytes, bytes, work.Headers]
 
@@ -110,18 +109,9 @@ def _event(draw: random.Random, number: int) -> dict[str, Any]:
 
 
 def fill(servers: str, topic: str, count: int) -> None:
-    """Write `count` events to a topic that is there, by two processes. Raises RuntimeError when one fails."""
-    bounds = [count * part // _WRITERS for part in range(_WRITERS + 1)]
-    context = multiprocessing.get_context("spawn")
-    writers = [
-        context.Process(target=_write, args=(servers, topic, start, stop)) for start, stop in pairwise(bounds)
-    ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    if any(writer.exitcode for writer in writers):
-        raise RuntimeError(f"{topic} could not be filled")
+    """Write `count` events to a topic that is there, by a process per core."""
+    bounds = [count * part // _PARTS for part in range(_PARTS + 1)]
+    parallel.each(_write, [(servers, topic, start, stop) for start, stop in pairwise(bounds)])
 
 
 def _write(servers: str, topic: str, start: int, stop: int) -> None:
@@ -137,6 +127,7 @@ def producer_settings(servers: str) -> dict[str, object]:
     """Of every librdkafka producer here: what is good for throughput and loses nothing."""
     return {
         "bootstrap.servers": servers,
+        "log_level": 3,  # errors; a new broker's coordinators are not there at once, which is no news
         "linger.ms": 20,
         "batch.size": 1 << 20,
         "compression.type": "lz4",

@@ -14,7 +14,7 @@ _TIME_LIMIT = 30.0
 
 def make(servers: str, names: Sequence[str], partitions: int) -> None:
     """Empty topics of these names; what was in them is gone."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = _admin(servers)
     _delete(admin, names)
     settings = {"retention.ms": "-1", "retention.bytes": "-1"}
     deadline = time.monotonic() + _TIME_LIMIT
@@ -34,7 +34,7 @@ def make(servers: str, names: Sequence[str], partitions: int) -> None:
 
 def forget_group(servers: str, group: str) -> None:
     """The next run of this group starts at the beginning. Waits until its last member has left."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = _admin(servers)
     deadline = time.monotonic() + _TIME_LIMIT
     while True:
         try:
@@ -50,7 +50,11 @@ def forget_group(servers: str, group: str) -> None:
 
 def delete(servers: str, names: Sequence[str]) -> None:
     """Give the disk back."""
-    _delete(AdminClient({"bootstrap.servers": servers}), names)
+    _delete(_admin(servers), names)
+
+
+def _admin(servers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": servers, "log_level": 3})
 
 
 def _delete(admin: AdminClient, names: Sequence[str]) -> None:
