@@ -27,6 +27,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import plan, report
+from benchmarks.parallel import Crew
 from benchmarks.rounds import Rounds
 from benchmarks.runner import Runner, Say
 from hub.stream.broker import BrokerError, distribution, open_broker
@@ -44,9 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def say(what: str) -> None:
         err.print(what)
 
-    results = report.Results()
+    rows = [
+        row for row in plan.ROWS if (row.name in asked.only if asked.only else row.quick or not asked.quick)
+    ]
+    results = report.Results({row.name for row in rows})
     try:
-        well = _rows(asked, results, say)
+        well = _rows(rows, asked.size, results, say)
         _sections(asked, results, say)
     except BrokerError as error:
         err.print(str(error))
@@ -108,16 +112,16 @@ def _positive(text: str) -> int:
     return number
 
 
-def _rows(asked: argparse.Namespace, results: report.Results, say: Say) -> bool:
+def _rows(rows: Sequence[plan.Row], size: plan.Size, results: report.Results, say: Say) -> bool:
     """Run the rows, round after round; whether all went well."""
-    wanted = asked.only or [row.name for row in plan.ROWS if row.quick or not asked.quick]
-    rows = [row for row in plan.ROWS if row.name in wanted]
     if not rows:
         return True
     with tempfile.TemporaryDirectory(prefix="benchmarks-", ignore_cleanup_errors=True) as folder:
         broker = open_broker("embedded", Path(folder), say=say, throughput=True)
         try:
-            return Rounds(Runner(broker.address, Path(folder), say), asked.size, results, say).all(rows)
+            with Crew() as crew:
+                runner = Runner(broker.address, Path(folder), crew, say)
+                return Rounds(runner, size, results, say).all(rows)
         finally:
             broker.stop()
 

@@ -11,15 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.plan import RATIOS, ROWS
-from benchmarks.runner import Measured
+from benchmarks.process import Measured
 
 Figures = Mapping[str, float | str | None]
 
 
 @dataclass(slots=True)
 class Results:
-    """Per row its runs by round, and per row or section why there are none; what the sections found."""
+    """Per row that was asked for its runs by round, or why there are none; what the sections found."""
 
+    asked: set[str]
     runs: dict[str, dict[int, Measured]] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
     sections: dict[str, Figures] = field(default_factory=dict)
@@ -108,12 +109,12 @@ def _print_rows(results: Results, screen: Console) -> None:
 def _print_ratios(results: Results, screen: Console) -> None:
     table = _table("ratio", "median", "lowest", "highest", "why there is none")
     for name in RATIOS:
-        found = results.ratios(name)
-        if found:
+        if found := results.ratios(name):
             table.add_row(name, *(f"{one:.2f}" for one in (median(found), min(found), max(found))))
-        else:
+        elif results.asked >= set(RATIOS[name]):
             table.add_row(name, "-", "", "", results.why_not(name))
-    screen.print(table, "")
+    if table.row_count:
+        screen.print(table, "")
 
 
 def _table(first: str, *rest: str) -> Table:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from benchmarks.peers import AbsentError
 from benchmarks.plan import Row, Size
+from benchmarks.process import BrokenError
 from benchmarks.report import Results
-from benchmarks.runner import BrokenError, Runner, Say
+from benchmarks.runner import Runner, Say
 
 
 class Rounds:
@@ -21,16 +22,18 @@ class Rounds:
 
     def all(self, rows: Sequence[Row]) -> bool:
         """Whether every row that this machine can run went well. One that breaks is not run again."""
-        absent = {row.name for row in rows if not self._can_run(row)}
+        runnable = [row for row in rows if self._can_run(row)]
+        absent = self._results.reasons.keys() - {row.name for row in runnable}
+        self._runner.fill([sum(self._size.of(row)) for row in runnable])
         for at in range(self._size.rounds):
-            for row in rows:
+            for row in runnable:
                 if row.name not in self._results.reasons:
                     self._run(row, at)
         return self._results.reasons.keys() <= absent
 
     def _can_run(self, row: Row) -> bool:
         try:
-            self._runner.prepare(row, sum(self._size.of(row)))
+            self._runner.command(row)
         except AbsentError as absent:
             self._results.reasons[row.name] = str(absent)
             self._say(f"{row.name} is left out: {absent}")

@@ -37,7 +37,7 @@ async def run(task: Task) -> None:
         },
     )
 
-    @broker.subscriber(
+    @broker.subscriber(  # type: ignore[untyped-decorator]  # not in the environment that is checked
         task.source,
         group_id=task.target,
         batch=True,

@@ -43,7 +43,7 @@ async def run(task: Task) -> None:
         app = make_app(task, folder)
         target = app.topic(task.target, **RAW)
 
-        @app.agent(app.topic(task.source, **RAW))
+        @app.agent(app.topic(task.source, **RAW))  # type: ignore[untyped-decorator]  # as all of Faust
         async def route(stream: Any) -> None:
             async for event in stream.events():
                 meter.begin(1)

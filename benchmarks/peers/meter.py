@@ -27,18 +27,35 @@ class Task:
         """Records to read in all."""
         return self.warm + self.count
 
+    def options(self) -> list[str]:
+        """Itself as a peer's command line."""
+        return [
+            *("--servers", self.servers, "--source", self.source, "--target", self.target),
+            *("--warm", str(self.warm), "--count", str(self.count)),
+            *("--guarantee", "exactly_once" if self.exactly_once else "at_least_once"),
+        ]
 
-def task_from_command_line() -> Task:
-    """The options that all peers take."""
+
+def options() -> argparse.ArgumentParser:
+    """What all peers take."""
     parser = argparse.ArgumentParser()
     for name in ("servers", "source", "target"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--warm", type=int, default=0)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--guarantee", choices=["at_least_once", "exactly_once"], default="at_least_once")
-    given = parser.parse_args()
+    return parser
+
+
+def task_of(given: argparse.Namespace) -> Task:
+    """What was asked for."""
     exactly_once = given.guarantee == "exactly_once"
     return Task(given.servers, given.source, given.target, given.warm, given.count, exactly_once)
+
+
+def task_from_command_line() -> Task:
+    """Of a peer that takes nothing more."""
+    return task_of(options().parse_args())
 
 
 class Meter:

@@ -90,13 +90,18 @@ def transactor(task: Task) -> Watched:
     return (Watched if task.exactly_once else AtLeastOnce)(task.servers, f"bench-{task.target}")
 
 
-async def run(task: Task, routes: Path = work.HERE / "routes") -> None:
-    """Route until all is committed, then leave the group in order."""
+def engine() -> Engine:
+    """The one route, to the one party."""
     registry = Registry.load(work.SCHEMAS)
+    return Engine(load_routes(work.HERE / "routes", registry), [work.PARTY], registry)
+
+
+async def run(task: Task, routes: Engine) -> None:
+    """Route until all is committed, then leave the group in order."""
     meter, done = Meter(task), asyncio.Event()
     writer = transactor(task)
     writer.watch(task.total, meter, done)
-    stage = Timed(Routing(Engine(load_routes(routes, registry), [work.PARTY], registry)), meter)
+    stage = Timed(Routing(routes), meter)
     runner = StageRunner(stage, writer)
     with tempfile.TemporaryDirectory() as folder:
         app = make_app(task.servers, Path(folder), {runner: [task.source]})
@@ -121,4 +126,4 @@ async def _positioned(_: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(task_from_command_line()))
+    asyncio.run(run(task_from_command_line(), engine()))
