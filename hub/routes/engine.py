@@ -130,6 +130,10 @@ class Engine:
         self._by_type: dict[str, list[CompiledRoute]] = defaultdict(list)
         for route in compiled:
             self._by_type[route.input.type].append(route)
+        self.ordered = frozenset(
+            one.route.name for routes in self._by_type.values() for one in routes if one.route.ordered
+        )
+        """Names of the routes where order matters."""
         self._parties = frozenset(parties)
         self._registry = registry
 

@@ -20,6 +20,8 @@ from hub.routes.engine import Engine, Outcome, Refused, Routed
 from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.fetched import Columns, columns_of
+from hub.stream.ordering import Part, Turns, in_turn
+from hub.stream.parked import Parked
 from hub.stream.records import Batch, Output, Record
 from hub.stream.stage import dead_letter_outputs, journal_outputs
 
@@ -44,6 +46,14 @@ class _Came:
         at = bisect_right(self.starts, row) - 1
         return self.batches[at].records[row - self.starts[at]]
 
+    def parts(self, parked: Parked) -> list[Part]:
+        """The batches as rows, with what is parked in each one's partition."""
+        ends = [*self.starts[1:], len(self.columns.values)]
+        return [
+            Part(range(start, end), parked.of(batch))
+            for batch, start, end in zip(self.batches, self.starts, ends, strict=True)
+        ]
+
     def origins(self, rows: Sequence[int]) -> dict[str, Sequence[Any]]:
         """Topic, partition and offset of these rows, as columns."""
         found: dict[str, Sequence[Any]] = {"offset": [self.columns.offsets[row] for row in rows]}
@@ -55,14 +65,15 @@ class _Came:
 
 
 class Routing:
-    """The route stage."""
+    """The route stage. With `parked`, a failure at a route that is `ordered` holds up its own subject there."""
 
     name = "route"
-    pure = True
     linger = 0.0
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, parked: Parked | None = None) -> None:
         self._engine = engine
+        self._parked = parked if engine.ordered else None
+        self.pure = self._parked is None
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """Inbox records in the order of the batches, then dead letters and journal entries."""
@@ -71,14 +82,21 @@ class Routing:
         only = {row: route for row, route in enumerate(came.columns.heads.texts(ONLY)) if route}
         if only:
             outcome = _only_wanted(outcome, only)
-        outputs = _forwarded(outcome.routed)
+        turns = Turns()
+        if self._parked is not None:
+            turns = in_turn(outcome, came.parts(self._parked), self._engine.ordered, came.record, _letter)
+            outcome = turns.without(outcome)
+        outputs = _forwarded(outcome.routed) + turns.outputs
         for fault in outcome.refused:
-            outputs += _set_aside(came.record(fault.row), fault)
-        outputs += _journalled(came, outcome)
+            record = came.record(fault.row)
+            outputs += dead_letter_outputs(record, _letter(record, fault))
+        outputs += _journalled(came, outcome, turns.rows)
         return outputs
 
     def forget(self, batches: Iterable[Batch]) -> None:
-        """Nothing is kept between batches."""
+        """What is parked is read again; nothing else is kept between batches."""
+        if self._parked is not None:
+            self._parked.forget(batches)
 
 
 def _only_wanted(outcome: Outcome, only: Mapping[int, str]) -> Outcome:
@@ -108,8 +126,8 @@ def _forwarded(routed: Sequence[Routed]) -> list[Output]:
     return [outputs[at] for at in sorted(range(len(rows)), key=rows.__getitem__)]  # stable: routes in order
 
 
-def _journalled(came: _Came, outcome: Outcome) -> list[Output]:
-    """What happened, one record for many entries that are alike."""
+def _journalled(came: _Came, outcome: Outcome, told: set[int]) -> list[Output]:
+    """What happened, one record for many entries that are alike; of the rows in `told` something is said already."""
     first = came.batches[0]
     shared = Entry(
         at=time(), stage="route", outcome="routed", event_id="", topic=first.topic, partition=first.partition
@@ -126,7 +144,7 @@ def _journalled(came: _Came, outcome: Outcome) -> list[Output]:
             **came.origins(made.rows),
         }
         outputs += journal_outputs(first, same, each)
-    met = {row for made in outcome.routed for row in made.rows} | {fault.row for fault in outcome.refused}
+    met = told | {row for made in outcome.routed for row in made.rows} | {one.row for one in outcome.refused}
     rest = [row for row in range(len(came.columns.values)) if row not in met]
     if rest:
         heads = outcome.heads.take(rest)
@@ -146,15 +164,11 @@ _HEADERS = {
 }
 
 
-def _set_aside(record: Record, fault: Refused) -> list[Output]:
-    if not fault.route:  # no event, so no route's fault
-        return dead_letter_outputs(record, letter_of(record, "route", _reject(fault)))
-    return dead_letter_outputs(record, letter_of(record, "route", _reject(fault), route=fault.route))
-
-
-def _reject(fault: Refused) -> Reject:
+def _letter(record: Record, fault: Refused) -> DeadLetter:
     named = f"route {fault.route}: {fault.reason}" if fault.kind == "mapping" else fault.reason
-    return Reject(named, field=fault.field, kind=fault.kind)
+    reject = Reject(named, field=fault.field, kind=fault.kind)
+    place = {"route": fault.route} if fault.route else {}  # without one it is no event, and no route's fault
+    return letter_of(record, "route", reject, **place)
 
 
 def event_of(record: Record, registry: Registry) -> Event:
