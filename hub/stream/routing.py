@@ -12,6 +12,7 @@ from msgspec.structs import replace as changed
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.envelope import Event
+from hub.events.ids import derive
 from hub.events.kafka import from_headers, header
 from hub.journal.entry import Entry
 from hub.registry.codec import CodecError, decode
@@ -22,11 +23,18 @@ from hub.stream import topics
 from hub.stream.fetched import Columns, columns_of
 from hub.stream.ordering import Part, Turns, in_turn
 from hub.stream.parked import Parked
-from hub.stream.records import Batch, Output, Record
+from hub.stream.records import Batch, Fence, Output, Read, Record
 from hub.stream.stage import dead_letter_outputs, journal_outputs
 
 #: On a redriven record: the one route or subscription that it is for, since the others have it already.
 ONLY = "hub-only"
+
+#: On an event that was routed in the transaction that wrote it.
+ROUTED = "hub-routed"
+
+_NO_ROUTE = "\0"
+_UNKNOWN = -1  # a place that Kafka has not given yet
+_NOBODY = Fence("", _UNKNOWN, "")  # for what was not fetched
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,30 +81,61 @@ class Routing:
     def __init__(self, engine: Engine, parked: Parked | None = None) -> None:
         self._engine = engine
         self._parked = parked if engine.ordered else None
+        self._domains_in_order = {topics.domain_of(kind) for kind in engine.in_order}
         self.pure = self._parked is None
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """Inbox records in the order of the batches, then dead letters and journal entries."""
         came = _Came.of(batches)
+        heads = came.columns.heads
+        only = {row: route for row, route in enumerate(heads.texts(ONLY)) if route}
+        routed = {row for row, mark in enumerate(heads.texts(ROUTED)) if mark and row not in only}
+        return [] if len(routed) == heads.count else self._route(came, only, routed)
+
+    def at_once(self, event_type: str) -> bool:
+        """Whether events of a type may be routed as they are written.
+
+        Not where order matters: after a failure, those that come later have to know of it.
+        """
+        return topics.domain_of(event_type) not in self._domains_in_order
+
+    def forward(self, events: Sequence[Output]) -> list[Output]:
+        """What events lead to that are being written, for the transaction that writes them; see `routed`."""
+        by_topic: dict[str, list[Record]] = {}
+        for event in events:
+            by_topic.setdefault(event.topic, []).append(_being_written(event))
+        batches = [Batch(topic, _UNKNOWN, records, _NOBODY) for topic, records in by_topic.items()]
+        return self._route(_Came.of(batches), {}, set()) if batches else []
+
+    def _route(self, came: _Came, only: Mapping[int, str], routed: set[int]) -> list[Output]:
+        """`only` has the rows that are for one route alone, `routed` those that are done with already."""
         outcome = self._engine.run(came.columns.heads, came.columns.values)
-        only = {row: route for row, route in enumerate(came.columns.heads.texts(ONLY)) if route}
-        if only:
-            outcome = _only_wanted(outcome, only)
+        if only or routed:
+            outcome = _only_wanted(outcome, {**only, **dict.fromkeys(routed, _NO_ROUTE)})
         turns = Turns()
-        if self._parked is not None:
+        if self._parked is not None and came.batches[0].fence is not _NOBODY:
             turns = in_turn(outcome, came.parts(self._parked), self._engine.ordered, came.record, _letter)
             outcome = turns.without(outcome)
         outputs = _forwarded(outcome.routed) + turns.outputs
         for fault in outcome.refused:
             record = came.record(fault.row)
             outputs += dead_letter_outputs(record, _letter(record, fault))
-        outputs += _journalled(came, outcome, turns.rows)
-        return outputs
+        return outputs + _journalled(came, outcome, turns.rows | routed)
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """What is parked is read again; nothing else is kept between batches."""
         if self._parked is not None:
             self._parked.forget(batches)
+
+
+def routed(event: Output) -> Output:
+    """An event that was given to `forward`, as it is to be written: the stage passes it over."""
+    return changed(event, headers=[*event.headers, (ROUTED, b"1")])
+
+
+def _being_written(event: Output) -> Record:
+    """An event as it will be read, but for its place."""
+    return Read(event.topic, _UNKNOWN, _UNKNOWN, int(time() * 1000), event.key, event.value, event.headers)
 
 
 def _only_wanted(outcome: Outcome, only: Mapping[int, str]) -> Outcome:
@@ -187,13 +226,16 @@ def letter_of(record: Record, stage: str, reject: Reject, **place: Any) -> DeadL
 
     `place` may have `route`, `subscription` and `attempts`.
     """
+    event_id = header(record.headers, "ce_id")
+    if record.offset == _UNKNOWN:  # from which the id is derived otherwise
+        place["id"] = derive("dead-letter", event_id, stage, place.get("route", ""))
     return DeadLetter(
         stage=stage,
         reason=reject.reason,
         reason_class=reject.kind,
         field=reject.field,
         at=time(),
-        event_id=header(record.headers, "ce_id"),
+        event_id=event_id,
         type=header(record.headers, "ce_type"),
         subject=header(record.headers, "ce_subject"),
         party=header(record.headers, "ce_party"),

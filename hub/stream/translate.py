@@ -17,11 +17,14 @@ from hub.sdk.fleet import Fleet
 from hub.stream import topics
 from hub.stream.parked import Held, Parked, Turn
 from hub.stream.records import Batch, Output, Record
+from hub.stream.routing import Routing, routed
 from hub.stream.seen import Seen
 from hub.stream.stage import Entries, dead_letter_outputs
 
 #: Headers of a raw record, written by whoever accepted it.
 RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
+
+_EVENTS = topics.events("")
 
 
 def ordered_places(fleet: Fleet) -> frozenset[str]:
@@ -44,7 +47,10 @@ class Translate:
     pure = False  # it knows by what it has seen which records are repeats
     linger = 0.0
 
-    def __init__(self, fleet: Fleet, registry: Registry, seen: Seen, parked: Parked | None = None) -> None:
+    def __init__(
+        self, fleet: Fleet, registry: Registry, seen: Seen, routing: Routing, parked: Parked | None = None
+    ) -> None:
+        self._routing = routing
         self._fleet = fleet
         self._registry = registry
         self._seen = seen
@@ -71,7 +77,18 @@ class Translate:
                     outputs += self._events(record, seen, translated)
                 except Reject as reject:
                     outputs += dead_letter_outputs(record, self._letter(record, reject))
-        return [*outputs, *accepted.outputs(batches[0]), *translated.outputs(batches[0])]
+        return [*self._routed(outputs), *accepted.outputs(batches[0]), *translated.outputs(batches[0])]
+
+    def _routed(self, outputs: list[Output]) -> list[Output]:
+        """The same, with what the events among them lead to at once: a transaction less on their way."""
+        events = [at for at, output in enumerate(outputs) if self._at_once(output)]
+        led_to = self._routing.forward([outputs[at] for at in events])
+        for at in events:
+            outputs[at] = routed(outputs[at])
+        return outputs + led_to
+
+    def _at_once(self, output: Output) -> bool:
+        return output.topic.startswith(_EVENTS) and self._routing.at_once(header(output.headers, "ce_type"))
 
     def _in_turn(
         self, place: str, record: Record, held: Held, seen: set[bytes], translated: Entries

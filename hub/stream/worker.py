@@ -106,8 +106,8 @@ class Worker:
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
         gates = Parked(self._servers, ordered_places(loaded.fleet))
-        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers), gates)
         routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
+        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers), routing, gates)
         return {
             StageRunner(translate, self._transactor("translate")): [
                 topics.raw(name) for name in loaded.fleet.connectors
