@@ -46,6 +46,10 @@ class Routing:
         outputs += _journalled(batch, columns.offsets, outcome)
         return outputs
 
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """An event that cannot go on by any route."""
+        return dead_letter_outputs(record, letter_of(record, self.name, reject))
+
     def forget(self, batches: Iterable[Batch]) -> None:
         """Nothing is kept between batches."""
 

@@ -46,6 +46,11 @@ class Translate:
                 outputs.extend(dead_letter_outputs(record, self._letter(record, reject)))
         return outputs
 
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """A raw record that cannot go on as a whole."""
+        accepted = journal_output(self._accepted(record))
+        return [accepted, *dead_letter_outputs(record, self._letter(record, reject))]
+
     def forget(self, batches: Iterable[Batch]) -> None:
         """Drop what was marked as seen in a batch that did not commit."""
         self._seen.drop(batches)
