@@ -76,13 +76,14 @@ class Routing:
     """The route stage. With `parked`, a failure at a route that is `ordered` holds up its own subject there."""
 
     name = "route"
-    linger = 0.0
 
     def __init__(self, engine: Engine, parked: Parked | None = None) -> None:
         self._engine = engine
         self._parked = parked if engine.ordered else None
         self._domains_in_order = {topics.domain_of(kind) for kind in engine.in_order}
         self.pure = self._parked is None
+        #: What is routed at once comes through only to be passed over, and for what is redriven there is time.
+        self.linger = 0.0 if self._parked else 0.2
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """Inbox records in the order of the batches, then dead letters and journal entries."""
@@ -121,6 +122,10 @@ class Routing:
             record = came.record(fault.row)
             outputs += dead_letter_outputs(record, _letter(record, fault))
         return outputs + _journalled(came, outcome, turns.rows | routed)
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """An event that cannot go on by any route."""
+        return dead_letter_outputs(record, letter_of(record, self.name, reject))
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """What is parked is read again; nothing else is kept between batches."""
@@ -182,13 +187,15 @@ def _journalled(came: _Came, outcome: Outcome, told: set[int]) -> list[Output]:
             "causation_id": made.causes,
             **came.origins(made.rows),
         }
-        outputs += journal_outputs(first, same, each)
+        outputs += journal_outputs(first.place, same, each)
     met = told | {row for made in outcome.routed for row in made.rows} | {one.row for one in outcome.refused}
     rest = [row for row in range(len(came.columns.values)) if row not in met]
     if rest:
         heads = outcome.heads.take(rest)
         each = {name: heads.texts(header) for name, header in _HEADERS.items()}
-        outputs += journal_outputs(first, changed(shared, outcome="unrouted"), each | came.origins(rest))
+        outputs += journal_outputs(
+            first.place, changed(shared, outcome="unrouted"), each | came.origins(rest)
+        )
     return outputs
 
 

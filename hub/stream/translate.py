@@ -77,7 +77,11 @@ class Translate:
                     outputs += self._events(record, seen, translated)
                 except Reject as reject:
                     outputs += dead_letter_outputs(record, self._letter(record, reject))
-        return [*self._routed(outputs), *accepted.outputs(batches[0]), *translated.outputs(batches[0])]
+        return [
+            *self._routed(outputs),
+            *accepted.outputs(batches[0].place),
+            *translated.outputs(batches[0].place),
+        ]
 
     def _routed(self, outputs: list[Output]) -> list[Output]:
         """The same, with what the events among them lead to at once: a transaction less on their way."""
@@ -116,6 +120,13 @@ class Translate:
 
     def _place(self, record: Record) -> str:
         return f"{header(record.headers, INSTANCE)}/{header(record.headers, SOURCE)}"
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """A raw record that cannot go on as a whole."""
+        accepted = Entries(stage="accept", outcome="accepted")
+        accepted.add(record, **self._accepted(record))
+        letter = dead_letter_outputs(record, self._letter(record, reject))
+        return [*accepted.outputs((record.topic, record.partition)), *letter]
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Drop what was marked as seen in a batch that did not commit, and what was parked."""

@@ -27,8 +27,8 @@ from hub.stream.parked import Parked
 from hub.stream.polling import Polling
 from hub.stream.records import Fence, Positions
 from hub.stream.routing import Routing
+from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
-from hub.stream.stage import StageRunner
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate, ordered_places
