@@ -23,12 +23,16 @@ class BrokenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one run took, from the first record after the warm-up until its last output was safe."""
+    """What one run took, from the first record after the warm-up until its last output was safe.
+
+    `stage_cpu_seconds` is the hub's: of `cpu_seconds`, what went into the work itself, from fetched to encoded.
+    """
 
     records: int
     seconds: float
     cpu_seconds: float
     peak_mb: float | None
+    stage_cpu_seconds: float | None = None
 
     @property
     def rate(self) -> float:

@@ -30,6 +30,20 @@ def make(servers: str, names: Sequence[str], partitions: int) -> None:
                     raise
                 wanted.append(name)
                 time.sleep(0.1)
+    while not _led(admin, names, partitions):  # made is not yet there
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{names[0]} and what was made with it have no leaders")
+        time.sleep(0.05)
+
+
+def _led(admin: AdminClient, names: Sequence[str], partitions: int) -> bool:
+    topics = admin.list_topics(timeout=_TIME_LIMIT).topics
+    return all(
+        name in topics
+        and len(topics[name].partitions) == partitions
+        and all(part.leader >= 0 for part in topics[name].partitions.values())
+        for name in names
+    )
 
 
 def forget_group(servers: str, group: str) -> None:

@@ -8,6 +8,8 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 
@@ -65,6 +67,7 @@ class Meter:
         self._warm = task.warm
         self._total = task.total
         self._start: tuple[float, float, int] | None = None
+        self._stage: float | None = None
         self.read = 0
 
     def begin(self, records: int) -> None:
@@ -72,6 +75,14 @@ class Meter:
         if self._start is None and self.read >= self._warm:
             self._start = (time.monotonic(), cpu_seconds(), self.read)
         self.read += records
+
+    @contextmanager
+    def stage(self) -> Iterator[None]:
+        """What the thread does in here is counted by itself as well, from the warm-up's end on."""
+        began = time.thread_time()
+        yield
+        if self._start is not None:
+            self._stage = (self._stage or 0.0) + time.thread_time() - began
 
     @property
     def all_read(self) -> bool:
@@ -87,6 +98,7 @@ class Meter:
             "records": self.read - before,
             "seconds": seconds - began,
             "cpu_seconds": cpu - cpu_began,
+            "stage_cpu_seconds": self._stage,
             "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         }
         sys.stdout.write(json.dumps(measured) + "\n")

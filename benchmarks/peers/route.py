@@ -25,24 +25,18 @@ from hub.stream.runner import StageRunner
 from hub.stream.transactions import SETTINGS, Transactor, produce
 
 
-class Timed:
-    """The stage, with the clock told of each batch before its work begins."""
+class Timed(Routing):
+    """The stage, with the clock told of its batches before their work begins, and of its own share in the cost."""
 
-    def __init__(self, stage: Routing, meter: Meter) -> None:
-        self.name = stage.name
-        self.pure = stage.pure
-        self.linger = stage.linger
-        self._stage = stage
+    def __init__(self, routes: Engine, meter: Meter) -> None:
+        super().__init__(routes)
         self._meter = meter
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """As the stage does."""
         self._meter.begin(sum(len(batch.records) for batch in batches))
-        return self._stage.process(batches)
-
-    def forget(self, batches: Iterable[Batch]) -> None:
-        """As the stage does."""
-        self._stage.forget(batches)
+        with self._meter.stage():
+            return super().process(batches)
 
 
 class Watched(Transactor):
@@ -102,8 +96,7 @@ async def run(task: Task, routes: Engine) -> None:
     meter, done = Meter(task), asyncio.Event()
     writer = transactor(task)
     writer.watch(task.total, meter, done)
-    stage = Timed(Routing(routes), meter)
-    runner = StageRunner(stage, writer)
+    runner = StageRunner(Timed(routes, meter), writer)
     with tempfile.TemporaryDirectory() as folder:
         app = make_app(task.servers, Path(folder), {runner: [task.source]})
         app.on_positioned = _positioned

@@ -40,7 +40,7 @@ def routed(engine: Engine, records: list[fill.Record]) -> list[Output]:
         Read("events.bench", 0, at, 0, key, value, headers)
         for at, (key, value, headers) in enumerate(records)
     ]
-    outputs = Routing(engine).process(Batch("events.bench", 0, read, Fence("hub", 1, "member")))
+    outputs = Routing(engine).process([Batch("events.bench", 0, read, Fence("hub", 1, "member"))])
     return [output for output in outputs if output.topic.startswith("inbox.")]
 
 
