@@ -56,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         err.print(str(error))
         return 3
     except KeyboardInterrupt:
-        err.print("stopped")
+        err.print("stopped; what was measured before:")
+        report.show(results, Console(highlight=False), ratios_alone=asked.quick)
         return 130
     report.show(results, Console(highlight=False), ratios_alone=asked.quick)
     if asked.json:
@@ -100,7 +101,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     asked = parser.parse_args(arguments)
     size = plan.QUICK if asked.quick else plan.FULL
     if asked.events:
-        size = replace(size, events=asked.events, warm=min(size.warm, asked.events))
+        size = replace(size, events=asked.events)
     asked.size = replace(size, rounds=asked.rounds) if asked.rounds else size
     return asked
 

@@ -56,7 +56,7 @@ class Size:
 
     events: int
     rounds: int
-    warm: int = 100_000  # after which the JVM's rate no longer rises
+    warm: int = 100_000  # after which the JVM's rate no longer rises; more than any peer takes at once
 
     def of(self, row: Row) -> tuple[int, int]:
         """The row's records before measuring, and those measured."""

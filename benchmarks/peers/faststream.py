@@ -41,7 +41,7 @@ async def run(task: Task) -> None:
         task.source,
         group_id=task.target,
         batch=True,
-        max_records=_BATCH,
+        max_records=min(_BATCH, task.warm),
         auto_offset_reset="earliest",
         ack_policy=AckPolicy.NACK_ON_ERROR,
         decoder=untouched,
