@@ -24,10 +24,12 @@ from os import cpu_count
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import KafkaException
 from rich.console import Console
 
 from benchmarks import plan, report
 from benchmarks.parallel import Crew
+from benchmarks.process import BrokenError
 from benchmarks.rounds import Rounds
 from benchmarks.runner import Runner, Say
 from hub.stream.broker import BrokerError, distribution, open_broker
@@ -51,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = report.Results({row.name for row in rows})
     try:
         well = _rows(rows, asked.size, results, say)
-        _sections(asked, results, say)
-    except BrokerError as error:
+        well &= _sections(asked, results, say)
+    except (BrokerError, KafkaException) as error:
         err.print(str(error))
         return 3
     except KeyboardInterrupt:
@@ -127,11 +129,20 @@ def _rows(rows: Sequence[plan.Row], size: plan.Size, results: report.Results, sa
             broker.stop()
 
 
-def _sections(asked: argparse.Namespace, results: report.Results, say: Say) -> None:
+def _sections(asked: argparse.Namespace, results: report.Results, say: Say) -> bool:
+    """Measure what is asked for beside the rows; whether all went well."""
+    well = True
     for name in SECTIONS:
         if name in asked.only if asked.only else not asked.quick:
             say(f"measuring {name}")
-            results.sections[name] = importlib.import_module(f"benchmarks.{name}").measure(asked.quick, say)
+            section = importlib.import_module(f"benchmarks.{name}")
+            try:
+                results.sections[name] = section.measure(asked.quick, say)
+            except BrokenError as broken:
+                results.reasons[name] = str(broken)
+                say(f"{name} is broken: {broken}")
+                well = False
+    return well
 
 
 def _about(size: plan.Size) -> dict[str, Any]:
