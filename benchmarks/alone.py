@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ Figures = dict[str, float | str]
 
 
 def run(measure: Callable[..., Figures], rates: tuple[int, ...] = ()) -> None:
-    """Measure as the command line says."""
+    """Measure as the command line says. Told to end, it stops what it started."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="less precise, and soon over")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")

@@ -21,7 +21,7 @@ import uvloop
 
 from benchmarks import alone, stages, webhooks
 from benchmarks.load import Sender, Sent, poisson
-from benchmarks.processes import cpu_seconds, parts_of
+from benchmarks.processes import busy_seconds, cpu_seconds, parts_of
 from benchmarks.taker import Taker, taker
 from hub.testing.live import LiveHub, live_hub, until
 
@@ -76,12 +76,13 @@ def at_rate(run: Run, rate: int, seconds: float) -> dict[str, float | str]:
     requests = webhooks.requests(run.hub.gateway, first, run.next)
     assert run.hub.process is not None
     parts = parts_of(run.hub.process.pid) | {"sender": _me(), "subscriber": run.taker.pid}
-    before = {name: cpu_seconds(pid) for name, pid in parts.items()}
+    before, busy = {name: cpu_seconds(pid) for name, pid in parts.items()}, busy_seconds()
     wall, began = time.time() - time.monotonic(), time.monotonic()
     sent = uvloop.run(_send(run.hub.gateway, requests, times))
     until(lambda: run.taker.count() >= len(times), timeout=60)
     took = time.monotonic() - began
     cpu = {name: (cpu_seconds(pid) - before[name]) / took for name, pid in parts.items()}
+    cpu["others"] = (busy_seconds() - busy) / took - sum(cpu.values())
     taken = run.taker.taken()
     expected = {webhooks.payment(number): number - first for number in range(first, run.next)}
     figures = _judge(rate, sent, taken, expected)

@@ -89,21 +89,16 @@ def _run(pipe: Connection) -> None:
 
 
 async def _serve(pipe: Connection) -> None:
-    loop = asyncio.get_running_loop()
     taken: list[tuple[str, float]] = []
-    over = asyncio.Event()
+    server = await asyncio.get_running_loop().create_server(lambda: _Line(taken), "127.0.0.1", 0)
+    pipe.send(server.sockets[0].getsockname()[1])
+    await asyncio.to_thread(_answer_questions, pipe, taken)
 
-    def asked() -> None:
-        question = pipe.recv()
-        if question == "end":
-            over.set()
-        elif question == "count":
+
+def _answer_questions(pipe: Connection, taken: list[tuple[str, float]]) -> None:
+    while (question := pipe.recv()) != "end":
+        if question == "count":
             pipe.send(len(taken))
         else:
             pipe.send(list(taken))
             taken.clear()
-
-    server = await loop.create_server(lambda: _Line(taken), "127.0.0.1", 0)
-    loop.add_reader(pipe.fileno(), asked)
-    pipe.send(server.sockets[0].getsockname()[1])
-    await over.wait()
