@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import time
 from typing import Any
+
+from msgspec.structs import replace as changed
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.envelope import Event
@@ -16,7 +19,7 @@ from hub.registry.schemas import Registry
 from hub.routes.engine import Engine, Outcome, Refused, Routed
 from hub.sdk.errors import Reject
 from hub.stream import topics
-from hub.stream.fetched import columns_of
+from hub.stream.fetched import Columns, columns_of
 from hub.stream.records import Batch, Output, Record
 from hub.stream.stage import dead_letter_outputs, journal_outputs
 
@@ -24,26 +27,54 @@ from hub.stream.stage import dead_letter_outputs, journal_outputs
 ONLY = "hub-only"
 
 
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """Some batches as one: their records' columns one after the other; batch n begins at row `starts[n]`."""
+
+    batches: Sequence[Batch]
+    columns: Columns
+    starts: Sequence[int]
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch]) -> _Came:
+        return cls(batches, *columns_of([batch.records for batch in batches]))
+
+    def record(self, row: int) -> Record:
+        """The record of a row, made if need be."""
+        at = bisect_right(self.starts, row) - 1
+        return self.batches[at].records[row - self.starts[at]]
+
+    def origins(self, rows: Sequence[int]) -> dict[str, Sequence[Any]]:
+        """Topic, partition and offset of these rows, as columns."""
+        found: dict[str, Sequence[Any]] = {"offset": [self.columns.offsets[row] for row in rows]}
+        if len(self.batches) > 1:
+            batches = [self.batches[bisect_right(self.starts, row) - 1] for row in rows]
+            found["topic"] = [batch.topic for batch in batches]
+            found["partition"] = [batch.partition for batch in batches]
+        return found
+
+
 class Routing:
     """The route stage."""
 
     name = "route"
     pure = True
+    linger = 0.0
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def process(self, batch: Batch) -> list[Output]:
-        """Inbox records in the order of the batch, then dead letters and journal entries."""
-        columns = columns_of(batch.records)
-        outcome = self._engine.run(columns.heads, columns.values)
-        only = {row: route for row, route in enumerate(columns.heads.texts(ONLY)) if route}
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """Inbox records in the order of the batches, then dead letters and journal entries."""
+        came = _Came.of(batches)
+        outcome = self._engine.run(came.columns.heads, came.columns.values)
+        only = {row: route for row, route in enumerate(came.columns.heads.texts(ONLY)) if route}
         if only:
             outcome = _only_wanted(outcome, only)
         outputs = _forwarded(outcome.routed)
         for fault in outcome.refused:
-            outputs += _set_aside(batch.records[fault.row], fault)
-        outputs += _journalled(batch, columns.offsets, outcome)
+            outputs += _set_aside(came.record(fault.row), fault)
+        outputs += _journalled(came, outcome)
         return outputs
 
     def forget(self, batches: Iterable[Batch]) -> None:
@@ -77,37 +108,30 @@ def _forwarded(routed: Sequence[Routed]) -> list[Output]:
     return [outputs[at] for at in sorted(range(len(rows)), key=rows.__getitem__)]  # stable: routes in order
 
 
-def _journalled(batch: Batch, offsets: Sequence[int], outcome: Outcome) -> list[Output]:
+def _journalled(came: _Came, outcome: Outcome) -> list[Output]:
     """What happened, one record for many entries that are alike."""
-    now = time()
+    first = came.batches[0]
+    shared = Entry(
+        at=time(), stage="route", outcome="routed", event_id="", topic=first.topic, partition=first.partition
+    )
     outputs: list[Output] = []
     for made in outcome.routed:
-        same = Entry(
-            at=now,
-            stage="route",
-            outcome="routed",
-            event_id="",
-            type=made.type,
-            source=made.source,
-            route=made.route,
-            topic=batch.topic,
-            partition=batch.partition,
-        )
+        same = changed(shared, type=made.type, source=made.source, route=made.route)
         each: dict[str, Sequence[Any]] = {
             "event_id": made.ids,
             "subject": made.subjects,
             "party": made.parties,
             "correlation_id": made.cases,
             "causation_id": made.causes,
-            "offset": [offsets[row] for row in made.rows],
+            **came.origins(made.rows),
         }
-        outputs += journal_outputs(batch, same, each)
+        outputs += journal_outputs(first, same, each)
     met = {row for made in outcome.routed for row in made.rows} | {fault.row for fault in outcome.refused}
-    rest = [row for row in range(len(offsets)) if row not in met]
+    rest = [row for row in range(len(came.columns.values)) if row not in met]
     if rest:
         heads = outcome.heads.take(rest)
         each = {name: heads.texts(header) for name, header in _HEADERS.items()}
-        outputs += journal_outputs(batch, Entry(at=now, stage="route", outcome="unrouted", event_id=""), each)
+        outputs += journal_outputs(first, changed(shared, outcome="unrouted"), each | came.origins(rest))
     return outputs
 
 

@@ -24,11 +24,13 @@ class Stage(Protocol):
     """One step of an event's way. `process` runs on the stage's own thread and must not raise for bad records."""
 
     name: str
-    #: Whether `process` depends on its batch alone, so that a batch may be worked on while the one before commits.
+    #: Whether `process` depends on its batches alone, so that they may be worked on while those before commit.
     pure: bool
+    #: Seconds that the first batch of a transaction waits for more, where nobody waits for what comes out.
+    linger: float
 
-    def process(self, batch: Batch) -> list[Output]:
-        """What comes out of a batch: results, dead letters and journal entries."""
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """What comes out of the batches of one transaction: results, dead letters and journal entries."""
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """The batches were not committed and will come again, here or elsewhere."""
@@ -62,7 +64,7 @@ class StageRunner:
                     batches = list(group)
                     if not self._stage.pure:
                         await commit
-                    outputs = await loop.run_in_executor(self._processing, self._process, batches)
+                    outputs = await loop.run_in_executor(self._processing, self._stage.process, batches)
                     await commit
                     commit = loop.run_in_executor(self._committing, self._commit, batches, outputs)
         finally:
@@ -72,12 +74,11 @@ class StageRunner:
     async def _collect(self) -> list[Batch]:
         """All that waits, up to `MAX_RECORDS`: one event commits at once, a flood commits in bulk."""
         batches = [await self._queue.get()]
+        if self._stage.linger and self._queue.empty():
+            await asyncio.sleep(self._stage.linger)
         while sum(len(batch.records) for batch in batches) < MAX_RECORDS and not self._queue.empty():
             batches.append(self._queue.get_nowait())
         return batches
-
-    def _process(self, batches: Sequence[Batch]) -> list[Output]:
-        return [output for batch in batches for output in self._stage.process(batch)]
 
     def _commit(self, batches: Sequence[Batch], outputs: Sequence[Output]) -> None:
         if not self._transactor.commit(outputs, positions_of(batches), batches[0].fence):
@@ -93,12 +94,12 @@ def journal_output(entry: Entry) -> Output:
     return Output(topics.JOURNAL, entry.event_id.encode(), _encode(entry))
 
 
-def journal_outputs(batch: Batch, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
-    """As few records as hold the entries that a batch led to: `same`, with entry n's columns of `each` over it.
+def journal_outputs(first: Batch, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
+    """As few records as hold the entries of one transaction: `same`, with entry n's columns of `each` over it.
 
-    Keyed by where the batch came from. An event's steps may so be read out of order: the journal does not mind.
+    Keyed by where its first batch came from. An event's steps may so be read out of order: the journal does not mind.
     """
-    key = f"{batch.topic}-{batch.partition}".encode()
+    key = f"{first.topic}-{first.partition}".encode()
     count = len(each["event_id"])
     return [
         Output(
@@ -108,6 +109,27 @@ def journal_outputs(batch: Batch, same: Entry, each: Mapping[str, Sequence[Any]]
         )
         for start in range(0, count, _PACKED)
     ]
+
+
+class Entries:
+    """Journal entries of one kind, gathered while a transaction's batches are worked on."""
+
+    def __init__(self, **same: Any) -> None:
+        self._same = same
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, record: Record, **fields: Any) -> None:
+        """What happened to a record, or to what came of it; every call gives the same fields."""
+        self._rows.append(
+            {"topic": record.topic, "partition": record.partition, "offset": record.offset, **fields}
+        )
+
+    def outputs(self, first: Batch) -> list[Output]:
+        """The entries as records; `first` is the transaction's first batch."""
+        if not self._rows:
+            return []
+        each = {name: [row[name] for row in self._rows] for name in self._rows[0]}
+        return journal_outputs(first, Entry(**{"at": 0.0, "outcome": "", "event_id": "", **self._same}), each)
 
 
 def dead_letter_outputs(record: Record, letter: DeadLetter) -> list[Output]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import time
+from typing import Any
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.envelope import Event
 from hub.events.kafka import header, to_headers
-from hub.journal.entry import Entry
 from hub.registry.codec import CodecError, encode
 from hub.registry.schemas import Registry
 from hub.sdk.errors import Reject
@@ -17,7 +17,7 @@ from hub.sdk.fleet import Fleet
 from hub.stream import topics
 from hub.stream.records import Batch, Output, Record
 from hub.stream.seen import Seen
-from hub.stream.stage import dead_letter_outputs, journal_output
+from hub.stream.stage import Entries, dead_letter_outputs
 
 #: Headers of a raw record, written by whoever accepted it.
 RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
@@ -28,43 +28,45 @@ class Translate:
 
     name = "translate"
     pure = False  # it knows by what it has seen which records are repeats
+    linger = 0.0
 
     def __init__(self, fleet: Fleet, registry: Registry, seen: Seen) -> None:
         self._fleet = fleet
         self._registry = registry
         self._seen = seen
 
-    def process(self, batch: Batch) -> list[Output]:
-        """Events, dead letters, marks of what was seen, journal entries."""
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """Events and marks of what was seen, dead letters, journal entries."""
         outputs: list[Output] = []
-        seen = self._seen.of(batch)
-        for record in batch.records:
-            outputs.append(journal_output(self._accepted(record)))
-            try:
-                outputs.extend(self._translate(record, seen, batch.partition))
-            except Reject as reject:
-                outputs.extend(dead_letter_outputs(record, self._letter(record, reject)))
-        return outputs
+        accepted = Entries(stage="accept", outcome="accepted")
+        translated = Entries(stage="translate", at=time())
+        for batch in batches:
+            seen = self._seen.of(batch)
+            for record in batch.records:
+                accepted.add(record, **self._accepted(record))
+                try:
+                    for event, output in self._translate(record):
+                        mark = Seen.mark(event.envelope.id)
+                        fresh = mark not in seen
+                        if fresh:
+                            seen.add(mark)
+                            outputs += [output, Seen.output(mark, batch.partition)]
+                        translated.add(record, **_translated(event, "translated" if fresh else "duplicate"))
+                except Reject as reject:
+                    outputs += dead_letter_outputs(record, self._letter(record, reject))
+        return [*outputs, *accepted.outputs(batches[0]), *translated.outputs(batches[0])]
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Drop what was marked as seen in a batch that did not commit."""
         self._seen.drop(batches)
 
-    def _translate(self, record: Record, seen: set[bytes], partition: int) -> list[Output]:
+    def _translate(self, record: Record) -> list[tuple[Event, Output]]:
+        """Every event that a record tells, all or none. Raises Reject."""
         raw_id = header(record.headers, RAW_ID)
         member = self._fleet.member(header(record.headers, INSTANCE))
         facts = member.source(header(record.headers, SOURCE)).translate(record.value or b"")
         events = [to_event(fact, member.instance.source, member.instance.party, raw_id) for fact in facts]
-        encoded = [self._encode(event) for event in events]  # all or none: before anything is marked
-        outputs: list[Output] = []
-        for event, output in zip(events, encoded, strict=True):
-            mark = Seen.mark(event.envelope.id)
-            fresh = mark not in seen
-            if fresh:
-                seen.add(mark)
-                outputs += [output, Seen.output(mark, partition)]
-            outputs.append(journal_output(_translated(event, record, "translated" if fresh else "duplicate")))
-        return outputs
+        return [(event, self._encode(event)) for event in events]
 
     def _encode(self, event: Event) -> Output:
         schema = self._registry.by_type(event.envelope.type)
@@ -76,20 +78,15 @@ class Translate:
         topic = topics.events(topics.domain_of(event.envelope.type))
         return Output(topic, event.envelope.subject.encode(), value, headers)
 
-    def _accepted(self, record: Record) -> Entry:
+    def _accepted(self, record: Record) -> dict[str, Any]:
         member = self._fleet.members.get(header(record.headers, INSTANCE))
-        return Entry(
-            at=record.timestamp / 1000,
-            stage="accept",
-            outcome="accepted",
-            event_id=header(record.headers, RAW_ID),
-            subject=(record.key or b"").decode(errors="replace"),
-            source=member.instance.source if member else "",
-            party=member.instance.party if member else "",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-        )
+        return {
+            "at": record.timestamp / 1000,
+            "event_id": header(record.headers, RAW_ID),
+            "subject": (record.key or b"").decode(errors="replace"),
+            "source": member.instance.source if member else "",
+            "party": member.instance.party if member else "",
+        }
 
     def _letter(self, record: Record, reject: Reject) -> DeadLetter:
         instance = header(record.headers, INSTANCE)
@@ -112,20 +109,15 @@ class Translate:
         )
 
 
-def _translated(event: Event, record: Record, outcome: str) -> Entry:
+def _translated(event: Event, outcome: str) -> dict[str, Any]:
     envelope = event.envelope
-    return Entry(
-        at=time(),
-        stage="translate",
-        outcome=outcome,
-        event_id=envelope.id,
-        type=envelope.type,
-        subject=envelope.subject,
-        party=envelope.party,
-        source=envelope.source,
-        correlation_id=envelope.correlation_id,
-        causation_id=envelope.causation_id,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-    )
+    return {
+        "outcome": outcome,
+        "event_id": envelope.id,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "party": envelope.party,
+        "source": envelope.source,
+        "correlation_id": envelope.correlation_id,
+        "causation_id": envelope.causation_id,
+    }
