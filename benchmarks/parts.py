@@ -63,8 +63,9 @@ class Parts:
             return
 
     @contextmanager
-    def process(self, kind: str, name: str, **more: Any) -> Iterator[float]:
+    def process(self, kind: str, **more: Any) -> Iterator[float]:
         """A gateway or a worker for the length of the block, which begins once it is ready: seconds that took."""
+        name = more.get("name", kind)
         arguments = child_arguments(kind, self.folder / "hub.yaml", self.folder / "data", **more)
         began = time.monotonic()
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -102,6 +103,6 @@ def gateway_and_kafka(say: Callable[[str], object]) -> Iterator[Parts]:
         if broker.pid is not None:
             parts.pids["kafka"] = broker.pid
         port = free_port()
-        stack.enter_context(parts.process("gateway", "gateway", port=port))
+        stack.enter_context(parts.process("gateway", port=port))
         parts.gateway = f"http://127.0.0.1:{port}"
         yield parts
