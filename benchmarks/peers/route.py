@@ -21,7 +21,7 @@ from hub.stream import memory
 from hub.stream.app import make_app
 from hub.stream.records import Batch, Fence, Output, Positions
 from hub.stream.routing import Routing
-from hub.stream.stage import StageRunner
+from hub.stream.runner import StageRunner
 from hub.stream.transactions import SETTINGS, Transactor, produce
 
 

@@ -130,6 +130,11 @@ class Engine:
         self._by_type: dict[str, list[CompiledRoute]] = defaultdict(list)
         for route in compiled:
             self._by_type[route.input.type].append(route)
+        in_order = [one for several in self._by_type.values() for one in several if one.route.ordered]
+        self.ordered = frozenset(one.route.name for one in in_order)
+        """Names of the routes where order matters."""
+        self.in_order = frozenset(one.input.type for one in in_order)
+        """The event types that they take."""
         self._parties = frozenset(parties)
         self._registry = registry
 

@@ -28,7 +28,7 @@ from hub.stream.pending import Stored, over, read_waiting, waiting
 from hub.stream.reading import read_since
 from hub.stream.records import Batch, Fence, Output, Positions, Record, positions_of
 from hub.stream.routing import ONLY, event_of, letter_of
-from hub.stream.stage import dead_letter_outputs, journal_output
+from hub.stream.stage import dead_letter_outputs, journal_output, lost_outputs
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 
@@ -137,7 +137,7 @@ class Delivering:
             batch = self._batches.get_nowait()
             if batch.fence == current:  # of an older generation: somebody else's by now, or read again
                 batches.append(batch)
-        outputs: list[Output] = []
+        outputs = [output for batch in batches for output in lost_outputs(batch, self.name)]
         new = await self._catch_up(outputs)
         new += [
             delivery

@@ -111,7 +111,7 @@ class Fetched(Sequence[Record]):
 
     def __init__(self, topic: str, partition: int, chunks: Sequence[Chunk]) -> None:
         self._topic, self._partition, self._chunks = topic, partition, chunks
-        self.next_offset = chunks[-1].offset + 1
+        self.size = sum(len(chunk.raw) for chunk in chunks)
 
     @cached_property
     def _records(self) -> list[Read]:

@@ -15,6 +15,7 @@ from hub.journal.database import JournalAwayError
 from hub.journal.entry import Entry, entries
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
+from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.records import Batch, Output, Record
 
@@ -59,6 +60,10 @@ class Journalling:
                 log.error("journal-away", reason=str(error), seconds=pause)
             time.sleep(pause)
             pause = min(pause * 2, 10.0)
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """Never: what is not understood is passed over by `process`, and a fault of the journal is no record's."""
+        raise RuntimeError(reject.reason)
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Nothing to forget: what was written may be written again."""

@@ -15,25 +15,47 @@ from hub.sdk.errors import Reject
 from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet
 from hub.stream import topics
+from hub.stream.parked import Held, Parked, Turn
 from hub.stream.records import Batch, Output, Record
+from hub.stream.routing import Routing, routed
 from hub.stream.seen import Seen
 from hub.stream.stage import Entries, dead_letter_outputs
 
 #: Headers of a raw record, written by whoever accepted it.
 RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
 
+_EVENTS = topics.events("")
+
+
+def ordered_places(fleet: Fleet) -> frozenset[str]:
+    """Where order matters: `instance/source` of every source that says so."""
+    return frozenset(
+        f"{name}/{source.name}"
+        for name, member in fleet.members.items()
+        for source in member.sources
+        if source.ordered
+    )
+
 
 class Translate:
-    """The translate stage. A record that cannot be understood is set aside; a repeated fact is dropped."""
+    """The translate stage. A record that cannot be understood is set aside; a repeated fact is dropped.
+
+    With `parked`, a record that is set aside holds up the later ones of its entity, if its source is `ordered`.
+    """
 
     name = "translate"
     pure = False  # it knows by what it has seen which records are repeats
     linger = 0.0
 
-    def __init__(self, fleet: Fleet, registry: Registry, seen: Seen) -> None:
+    def __init__(
+        self, fleet: Fleet, registry: Registry, seen: Seen, routing: Routing, parked: Parked | None = None
+    ) -> None:
+        self._routing = routing
         self._fleet = fleet
         self._registry = registry
         self._seen = seen
+        self._ordered = ordered_places(fleet)
+        self._parked = parked if self._ordered else None
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """Events and marks of what was seen, dead letters, journal entries."""
@@ -42,23 +64,76 @@ class Translate:
         translated = Entries(stage="translate", at=time())
         for batch in batches:
             seen = self._seen.of(batch)
+            held = self._parked.of(batch) if self._parked else None
+            if held is not None:
+                outputs += held.opening(batch.records)
             for record in batch.records:
                 accepted.add(record, **self._accepted(record))
+                place = self._place(record) if held is not None else ""
+                if held is not None and place in self._ordered:
+                    outputs += self._in_turn(place, record, held, seen, translated)
+                    continue
                 try:
-                    for event, output in self._translate(record):
-                        mark = Seen.mark(event.envelope.id)
-                        fresh = mark not in seen
-                        if fresh:
-                            seen.add(mark)
-                            outputs += [output, Seen.output(mark, batch.partition)]
-                        translated.add(record, **_translated(event, "translated" if fresh else "duplicate"))
+                    outputs += self._events(record, seen, translated)
                 except Reject as reject:
                     outputs += dead_letter_outputs(record, self._letter(record, reject))
-        return [*outputs, *accepted.outputs(batches[0]), *translated.outputs(batches[0])]
+        return [
+            *self._routed(outputs),
+            *accepted.outputs(batches[0].place),
+            *translated.outputs(batches[0].place),
+        ]
+
+    def _routed(self, outputs: list[Output]) -> list[Output]:
+        """The same, with what the events among them lead to at once: a transaction less on their way."""
+        events = [at for at, output in enumerate(outputs) if self._at_once(output)]
+        led_to = self._routing.forward([outputs[at] for at in events])
+        for at in events:
+            outputs[at] = routed(outputs[at])
+        return outputs + led_to
+
+    def _at_once(self, output: Output) -> bool:
+        return output.topic.startswith(_EVENTS) and self._routing.at_once(header(output.headers, "ce_type"))
+
+    def _in_turn(
+        self, place: str, record: Record, held: Held, seen: set[bytes], translated: Entries
+    ) -> list[Output]:
+        """As `hub.stream.parked` says how."""
+        if held.turn(place, record) is not Turn.GO:
+            return held.set_aside(place, record, lambda waits: self._letter(record, waits))
+        try:
+            events = self._events(record, seen, translated)
+        except Reject as reject:
+            return held.failed(place, record, self._letter(record, reject))
+        return events + held.passed(place, record)
+
+    def _events(self, record: Record, seen: set[bytes], translated: Entries) -> list[Output]:
+        """A record's events that were not seen before, and their marks. Raises Reject before anything is marked."""
+        outputs = []
+        for event, output in self._translate(record):
+            mark = Seen.mark(event.envelope.id)
+            fresh = mark not in seen
+            if fresh:
+                seen.add(mark)
+                outputs += [output, Seen.output(mark, record.partition)]
+            translated.add(record, **_translated(event, "translated" if fresh else "duplicate"))
+        return outputs
+
+    def _place(self, record: Record) -> str:
+        return f"{header(record.headers, INSTANCE)}/{header(record.headers, SOURCE)}"
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """A raw record that cannot go on as a whole."""
+        accepted = Entries(stage="accept", outcome="accepted")
+        accepted.add(record, **self._accepted(record))
+        letter = dead_letter_outputs(record, self._letter(record, reject))
+        return [*accepted.outputs((record.topic, record.partition)), *letter]
 
     def forget(self, batches: Iterable[Batch]) -> None:
-        """Drop what was marked as seen in a batch that did not commit."""
+        """Drop what was marked as seen in a batch that did not commit, and what was parked."""
+        batches = list(batches)
         self._seen.drop(batches)
+        if self._parked is not None:
+            self._parked.forget(batches)
 
     def _translate(self, record: Record) -> list[tuple[Event, Output]]:
         """Every event that a record tells, all or none. Raises Reject."""
