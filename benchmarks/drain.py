@@ -12,18 +12,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
 import uvloop
 
 from benchmarks import alone, fill, topics, webhooks, work
+from benchmarks.costs import resident_mb
 from benchmarks.load import Sender
+from benchmarks.parallel import Crew
 from benchmarks.parts import gateway_and_kafka
-from benchmarks.processes import resident_mb
+from benchmarks.peers.meter import Task
 from benchmarks.taker import taker
 from hub.stream.broker import open_broker
+from hub.stream.topics import DEAD_LETTERS, JOURNAL, inbox
 
 Figures = dict[str, float | str]
 Say = Callable[[str], None]
@@ -43,26 +47,33 @@ def measure(quick: bool, say: Say) -> Figures:
 
 
 def _routing(count: int, say: Say) -> Figures:
-    target = "bench.memory"
-    with tempfile.TemporaryDirectory(prefix="hub-bench-") as folder:
+    with tempfile.TemporaryDirectory(prefix="benchmarks-", ignore_cleanup_errors=True) as folder:
         broker = open_broker("embedded", Path(folder), say=say, throughput=True)
         try:
-            topics.make(broker.address, [work.SOURCE_TOPIC, f"inbox.{work.PARTY}", "hub.journal"], work.PARTITIONS)
+            made = [work.SOURCE_TOPIC, inbox(work.PARTY), JOURNAL, DEAD_LETTERS]
+            topics.make(broker.address, made, work.PARTITIONS)
             say(f"writing {count:,} events")
-            fill.fill(broker.address, work.SOURCE_TOPIC, count)
+            with Crew() as crew:
+                fill.fill(broker.address, {work.SOURCE_TOPIC: count}, crew)
             say("routing them")
-            command = [
-                *(sys.executable, "-m", "benchmarks.peers.route", "--servers", broker.address),
-                *("--source", work.SOURCE_TOPIC, "--target", target, "--count", str(count)),
-                *("--guarantee", "exactly_once"),
-            ]
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-            seen = _watch(process.pid, lambda: process.poll() is not None)
-            if process.wait():
-                raise RuntimeError("the route stage failed")
+            task = Task(broker.address, work.SOURCE_TOPIC, inbox(work.PARTY), 0, count, exactly_once=True)
+            command = [sys.executable, "-m", "benchmarks.peers.route", *task.options()]
+            with _ended(subprocess.Popen(command, stdout=subprocess.DEVNULL)) as process:
+                seen = _watch(process.pid, lambda: process.poll() is not None)
+                if process.wait():
+                    raise RuntimeError("the route stage failed")
         finally:
             broker.stop()
     return _judged(seen, count)
+
+
+@contextmanager
+def _ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def _all_stages(count: int, say: Say) -> Figures:

@@ -15,7 +15,7 @@ import uvloop
 from benchmarks import alone, webhooks
 from benchmarks.load import Sender, Sent
 from benchmarks.parts import Parts, gateway_and_kafka
-from benchmarks.processes import cpu_seconds
+from benchmarks.costs import cpu_seconds
 from benchmarks.shares import milliseconds
 
 CALLERS = (1, 8, 32, 128)

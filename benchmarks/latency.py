@@ -21,7 +21,7 @@ import uvloop
 
 from benchmarks import alone, stages, webhooks
 from benchmarks.load import Sender, Sent, poisson
-from benchmarks.processes import busy_seconds, cpu_seconds, parts_of
+from benchmarks.costs import busy_seconds, cpu_seconds, parts_of
 from benchmarks.taker import Taker, taker
 from hub.testing.live import LiveHub, live_hub, until
 
@@ -108,7 +108,8 @@ def _judge(
         arrived.setdefault(subject, at)
     waited = sorted(at - sent.intended[expected[one]] for one, at in arrived.items() if one in expected)
     answered = sorted(
-        answer - due for answer, due, status in zip(sent.answered, sent.intended, sent.status, strict=True)
+        answer - due
+        for answer, due, status in zip(sent.answered, sent.intended, sent.status, strict=True)
         if status == 202
     )
     figures: dict[str, float | str] = {

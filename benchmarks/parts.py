@@ -88,7 +88,10 @@ class Parts:
 @contextmanager
 def gateway_and_kafka(say: Callable[[str], object]) -> Iterator[Parts]:
     """Kafka with all topics, and one gateway; no worker."""
-    with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
+    with (
+        tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as name,
+        ExitStack() as stack,
+    ):
         folder = Path(name)
         data = folder / "data"
         data.mkdir()

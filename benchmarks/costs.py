@@ -31,7 +31,9 @@ def cpu_seconds(pid: int) -> float:
 
 def busy_seconds() -> float:
     """Processor time of the whole machine, ours and everybody's; what other virtual machines took counts too."""
-    user, nice, system, _, _, interrupt, soft, steal = Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
+    user, nice, system, _, _, interrupt, soft, steal = (
+        Path("/proc/stat").read_text().split("\n")[0].split()[1:9]
+    )
     return sum(map(int, (user, nice, system, interrupt, soft, steal))) / _TICKS
 
 
