@@ -13,9 +13,9 @@ from collections.abc import Callable
 import uvloop
 
 from benchmarks import alone, webhooks
+from benchmarks.costs import cpu_seconds
 from benchmarks.load import Sender, Sent
 from benchmarks.parts import Parts, gateway_and_kafka
-from benchmarks.costs import cpu_seconds
 from benchmarks.shares import milliseconds
 
 CALLERS = (1, 8, 32, 128)

@@ -20,8 +20,8 @@ from pathlib import Path
 import uvloop
 
 from benchmarks import alone, stages, webhooks
-from benchmarks.load import Sender, Sent, poisson
 from benchmarks.costs import busy_seconds, cpu_seconds, parts_of
+from benchmarks.load import Sender, Sent, poisson
 from benchmarks.taker import Taker, taker
 from hub.testing.live import LiveHub, live_hub, until
 

@@ -59,7 +59,7 @@ class Sender:
 
     def __init__(self, address: str, most: int = 64) -> None:
         parts = urlsplit(address)
-        self._place = (parts.hostname, parts.port)
+        self._place = (parts.hostname or "", parts.port or 80)
         self._most = most
         self._free: deque[_Line] = deque()
         self._lines: list[_Line] = []

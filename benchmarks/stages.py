@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 
 from benchmarks import webhooks
@@ -28,7 +29,7 @@ def passed(
     }
     names = list(steps)
     figures: dict[str, float | str] = {}
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in itertools.pairwise(names):
         spans = sorted(
             steps[after][one] - steps[before][one]
             for one in numbers
