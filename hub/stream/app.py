@@ -28,7 +28,7 @@ GROUP = "hub"
 TRANSPORTS.aliases.setdefault("hub", "hub.stream.transport:Transport")  # where not installed as a package
 
 
-def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]) -> Any:
+def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]], group: str = GROUP) -> Any:
     """An app whose agents feed `agents`' stages from their topics.
 
     Of Faust's own guarantees none is used: see `hub.stream.transport`. No web server, no tables, no topics
@@ -36,7 +36,7 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
     """
     work_dir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
-        GROUP,
+        group,
         broker=f"hub://{servers.replace(',', ';hub://')}",
         value_serializer="raw",
         key_serializer="raw",
