@@ -19,6 +19,8 @@ _AIM = 0.25
 
 _LEAST, _MOST = 1_000, 50_000  # records
 
+_FEW = 8  # batches: they are of one fetch, and nobody has had to wait for the stage
+
 
 class Backlog:
     """Batches in order, bounded in bytes. `limit` is how many records are taken at once."""
@@ -40,10 +42,15 @@ class Backlog:
         self._size += batch.size
         self._changed.set()
 
-    async def take(self) -> list[Batch]:
-        """All that waits, but no more than one transaction is to take. Waits for the first."""
+    async def take(self, linger: float = 0.0) -> list[Batch]:
+        """All that waits, but no more than one transaction is to take.
+
+        Waits for the first and, where there are few, `linger` seconds for more.
+        """
         while not self._batches:
             await self._wait()
+        if linger and len(self._batches) < _FEW:
+            await asyncio.sleep(linger)
         taken: list[Batch] = []
         records = size = 0
         while self._batches and (not taken or (records < self.limit and size < _BITE)):

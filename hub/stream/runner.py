@@ -85,7 +85,7 @@ class StageRunner:
             while True:
                 if not self._backlog:
                     turn = await self._end(turn)
-                for batches in self._groups(await self._backlog.take()):
+                for batches in self._groups(await self._backlog.take(self._stage.linger)):
                     turn = await self._next(batches, turn)
         finally:
             self._processing.shutdown(wait=False, cancel_futures=True)
@@ -173,17 +173,14 @@ class StageRunner:
             self._lose(batches)
 
     def _process(self, batches: Sequence[Batch]) -> list[Output]:
-        outputs: list[Output] = []
-        for batch in batches:
-            outputs += lost_outputs(batch, self.name)
-            if batch.records:
-                try:
-                    outputs += self._stage.process(batch)
-                except BaseException as error:
-                    if isinstance(error, _WORLD) or not _is_a_fault(error):
-                        raise
-                    raise Poisoned(error) from error
-        return outputs
+        lost = [output for batch in batches for output in lost_outputs(batch, self.name)]
+        some = [batch for batch in batches if batch.records]
+        try:
+            return lost + (self._stage.process(some) if some else [])
+        except BaseException as error:
+            if isinstance(error, _WORLD) or not _is_a_fault(error):
+                raise
+            raise Poisoned(error) from error
 
     def _commit(self, outputs: Sequence[Output], batches: Sequence[Batch]) -> bool:
         return self._transactor.commit(outputs, positions_of(batches), batches[0].fence)

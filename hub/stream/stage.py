@@ -12,18 +12,20 @@ from hub.delivery.dead_letter import DeadLetter
 from hub.journal.entry import Entry, packed
 from hub.sdk.errors import Reject
 from hub.stream import topics
-from hub.stream.records import Batch, Output, Read, Record
+from hub.stream.records import Batch, Output, Place, Read, Record
 
 
 class Stage(Protocol):
     """One step of an event's way. `process` runs on the stage's own thread and must not raise for bad records."""
 
     name: str
-    #: Whether `process` depends on its batch alone, so that a batch may be worked on while the one before commits.
+    #: Whether `process` depends on its batches alone, so that they may be worked on while those before commit.
     pure: bool
+    #: Seconds that the first batch of a transaction waits for more, where nobody waits for what comes out.
+    linger: float
 
-    def process(self, batch: Batch) -> list[Output]:
-        """What comes out of a batch: results, dead letters and journal entries."""
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """What comes out of the batches of one transaction: results, dead letters and journal entries."""
 
     def set_aside(self, record: Record, reject: Reject) -> list[Output]:
         """A record that cannot go on, for no fault that `process` could see. Raises where none may be set aside."""
@@ -41,12 +43,12 @@ def journal_output(entry: Entry) -> Output:
     return Output(topics.JOURNAL, entry.event_id.encode(), _encode(entry))
 
 
-def journal_outputs(batch: Batch, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
-    """As few records as hold the entries that a batch led to: `same`, with entry n's columns of `each` over it.
+def journal_outputs(first: Place, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
+    """As few records as hold the entries of one transaction: `same`, with entry n's columns of `each` over it.
 
-    Keyed by where the batch came from. An event's steps may so be read out of order: the journal does not mind.
+    Keyed by where its first batch came from. An event's steps may so be read out of order: the journal does not mind.
     """
-    key = f"{batch.topic}-{batch.partition}".encode()
+    key = "-".join(map(str, first)).encode()
     count = len(each["event_id"])
     return [
         Output(
@@ -56,6 +58,27 @@ def journal_outputs(batch: Batch, same: Entry, each: Mapping[str, Sequence[Any]]
         )
         for start in range(0, count, _PACKED)
     ]
+
+
+class Entries:
+    """Journal entries of one kind, gathered while a transaction's batches are worked on."""
+
+    def __init__(self, **same: Any) -> None:
+        self._same = same
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, record: Record, **fields: Any) -> None:
+        """What happened to a record, or to what came of it; every call gives the same fields."""
+        self._rows.append(
+            {"topic": record.topic, "partition": record.partition, "offset": record.offset, **fields}
+        )
+
+    def outputs(self, first: Place) -> list[Output]:
+        """The entries as records; `first` is where the transaction's first batch came from."""
+        if not self._rows:
+            return []
+        each = {name: [row[name] for row in self._rows] for name in self._rows[0]}
+        return journal_outputs(first, Entry(**{"at": 0.0, "outcome": "", "event_id": "", **self._same}), each)
 
 
 def dead_letter_outputs(record: Record, letter: DeadLetter) -> list[Output]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -85,11 +85,17 @@ class Numbering:
 
     def __init__(self, kafka: FakeKafka, forgetful: bool) -> None:
         self.pure = forgetful
+        self.linger = 0.0
         self._kafka = kafka
         self._held: dict[Place, tuple[Fence, int]] = {}
 
-    def process(self, batch: Batch) -> list[Output]:
-        return [output for record in batch.records for output in self._of(record, batch.fence)]
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        return [
+            output
+            for batch in batches
+            for record in batch.records
+            for output in self._of(record, batch.fence)
+        ]
 
     def _of(self, record: Record, fence: Fence) -> list[Output]:
         value = record.value or b""
