@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from hub.stream.committed import Committed, read_committed
-from hub.stream.records import Fence, Output, Place, Positions
+from hub.stream.records import MAX_BYTES, Fence, Output, Place, Positions
 
 log = structlog.get_logger()
 
@@ -29,10 +29,13 @@ _LOUD_AFTER = 5
 SETTINGS: Mapping[str, Any] = {
     "enable.idempotence": True,
     "reconnect.backoff.max.ms": 1_000,
-    "linger.ms": 50,  # until the commit, which sends what is there at once
+    "linger.ms": 5,  # until the commit, which sends what is there at once
+    # While Kafka writes the markers of the transaction before, it asks to be asked again: that takes it a few
+    # milliseconds, and librdkafka would wait for a hundred.
+    "retry.backoff.ms": 5,
     "compression.type": "lz4",
     "partitioner": "murmur2_random",
-    "message.max.bytes": 2 << 20,
+    "message.max.bytes": MAX_BYTES,
     "queue.buffering.max.messages": 200_000,
     "queue.buffering.max.kbytes": 262_144,
 }

@@ -1,4 +1,4 @@
-"""A worker that copies one topic to another: the hub's transport, runner and transactor, with a stage that is told apart."""
+"""A worker that copies one topic to another: the hub's transport, runner and transactor, and a stage of no merit."""
 
 from __future__ import annotations
 
@@ -35,11 +35,16 @@ class Copy:
     work: Callable[[Record], bytes] = lambda record: record.value or b""
     name: str = "copy"
     pure: bool = True
+    linger: float = 0.0
     taken: list[Batch] = field(default_factory=list)
 
-    def process(self, batch: Batch) -> list[Output]:
-        self.taken.append(batch)
-        return [Output(self.target, b"", self.work(record), [], record.partition) for record in batch.records]
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        self.taken += batches
+        return [
+            Output(self.target, b"", self.work(record), [], record.partition)
+            for batch in batches
+            for record in batch.records
+        ]
 
     def set_aside(self, record: Record, reject: Reject) -> list[Output]:
         letter = DeadLetter(
@@ -66,14 +71,14 @@ class Pair:
         self.source, self.target, self.group = f"from-{name}", f"to-{name}", f"g-{name}"
         self.partitions = range(partitions)
         self.admin = AdminClient({"bootstrap.servers": servers})
-        wanted = [
-            NewTopic(self.source, partitions, 1, config=settings.get("source", {})),
-            NewTopic(self.target, partitions, 1, config=settings.get("target", {})),
-        ]
-        there = self.admin.list_topics(timeout=30).topics
-        wanted += [NewTopic(one, partitions, 1) for one in (DEAD_LETTERS, JOURNAL) if one not in there]
-        for made in self.admin.create_topics(wanted).values():
-            made.result(30)
+        self.make(self.source, partitions, settings.get("source"))
+        self.make(self.target, partitions, settings.get("target"))
+        for name in {DEAD_LETTERS, JOURNAL} - set(self.admin.list_topics(timeout=30).topics):
+            self.make(name, 1)
+
+    def make(self, topic: str, partitions: int, settings: dict[str, str] | None = None) -> None:
+        """Make a topic."""
+        self.admin.create_topics([NewTopic(topic, partitions, 1, config=settings or {})])[topic].result(30)
 
     def feed(
         self, values: Iterable[bytes], partition: int = 0, key: bytes | None = None, **settings: Any
@@ -124,10 +129,11 @@ class Pair:
 class Running:
     """A copying worker that runs."""
 
-    def __init__(self, app: Any, stage: Copy, task: asyncio.Task[None]) -> None:
+    def __init__(self, app: Any, stage: Copy, run: StageRunner) -> None:
         self.app = app
         self.stage = stage
-        self.task = task
+        self.run = run
+        self.task = asyncio.create_task(run.run())
         self.begun = 0
 
     @property
@@ -148,7 +154,7 @@ async def copying(
     runner = StageRunner(stage, transactor or Transactor(pair.servers, f"copy-{name}"))
     app = make_app(pair.servers, folder / name, {runner: [pair.source]}, pair.group)
     begun = asyncio.Event()
-    running = Running(app, stage, asyncio.create_task(runner.run()))
+    running = Running(app, stage, runner)
 
     async def positioned(_: Any) -> None:
         running.begun += 1

@@ -1,0 +1,74 @@
+"""How much one transaction takes: what there is, while that is little; of a flood, what takes a quarter of a second."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hub.stream.backlog import Backlog
+from hub.stream.records import Batch, Fence, Read
+
+FENCE = Fence("g", 1, "m")
+MEGABYTE = 1 << 20
+
+
+def batch(number: int = 0, records: int = 1, size: int = 10) -> Batch:
+    values = [b"v" * (size // records)] * records
+    read = [Read("t", 0, number * records + at, 0, b"", value, []) for at, value in enumerate(values)]
+    return Batch("t", 0, read, FENCE, number)
+
+
+async def filled(batches: int, records: int = 1, size: int = 10) -> Backlog:
+    backlog = Backlog()
+    for number in range(batches):
+        await backlog.put(batch(number, records, size))
+    return backlog
+
+
+async def test_what_is_little_is_taken_at_once_and_whole() -> None:
+    backlog = await filled(3)
+    assert [one.number for one in await backlog.take()] == [0, 1, 2]
+    assert not backlog
+
+
+async def test_a_flood_is_taken_in_order_and_in_bites_that_grow_while_transactions_are_short() -> None:
+    backlog = await filled(40, records=1_000)
+    taken = []
+    while backlog:
+        bite = await backlog.take()
+        taken.append(sum(len(one.records) for one in bite))
+        backlog.learn(taken[-1], 0.02)
+    assert taken == [1_000, 2_000, 4_000, 8_000, 16_000, 9_000]
+
+
+async def test_bites_shrink_where_transactions_are_long_and_one_wait_for_kafka_does_not_stick() -> None:
+    backlog = Backlog()
+    for _ in range(10):
+        backlog.learn(backlog.limit, 0.02)
+    assert backlog.limit == 50_000
+    backlog.learn(50_000, 2.0)
+    assert backlog.limit == 25_000
+    backlog.learn(20, 60.0)  # Kafka was away
+    assert backlog.limit == 1_000
+    for _ in range(3):
+        backlog.learn(backlog.limit, 0.02)
+    assert backlog.limit == 8_000
+
+
+async def test_a_bite_is_bounded_in_bytes_whatever_its_number() -> None:
+    backlog = await filled(14, size=MEGABYTE)
+    assert [len(await backlog.take()), len(await backlog.take())] == [8, 6]
+
+
+async def test_what_comes_waits_for_room() -> None:
+    backlog = await filled(16, size=MEGABYTE)
+    coming = asyncio.create_task(backlog.put(batch(16, size=MEGABYTE)))
+    await asyncio.sleep(0)
+    assert not coming.done()
+    await backlog.take()
+    await asyncio.wait_for(coming, 1)
+
+
+async def test_one_batch_that_is_larger_than_the_room_is_let_in() -> None:
+    backlog = Backlog()
+    await asyncio.wait_for(backlog.put(batch(size=40 * MEGABYTE)), 1)
+    assert len(await backlog.take()) == 1
