@@ -8,11 +8,8 @@ from time import time
 from typing import Any
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.events.envelope import Event
-from hub.events.kafka import from_headers, header
+from hub.events.kafka import header
 from hub.journal.entry import Entry
-from hub.registry.codec import CodecError, decode
-from hub.registry.schemas import Registry
 from hub.routes.engine import Engine, Outcome, Refused, Routed
 from hub.sdk.errors import Reject
 from hub.stream import topics
@@ -131,17 +128,6 @@ def _set_aside(record: Record, fault: Refused) -> list[Output]:
 def _reject(fault: Refused) -> Reject:
     named = f"route {fault.route}: {fault.reason}" if fault.kind == "mapping" else fault.reason
     return Reject(named, field=fault.field, kind=fault.kind)
-
-
-def event_of(record: Record, registry: Registry) -> Event:
-    """The event that a record carries. Raises Reject."""
-    try:
-        _, data = decode(record.value or b"", registry)
-        return Event(from_headers(record.headers), data)
-    except CodecError as error:
-        raise Reject(f"data: {error}", field=error.field, kind="codec") from None
-    except ValueError as error:
-        raise Reject(str(error), field=str(error).partition(":")[0], kind="envelope") from None
 
 
 def letter_of(record: Record, stage: str, reject: Reject, **place: Any) -> DeadLetter:

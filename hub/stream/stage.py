@@ -93,12 +93,21 @@ def journal_output(entry: Entry) -> Output:
     return Output(topics.JOURNAL, entry.event_id.encode(), _encode(entry))
 
 
-def journal_outputs(batch: Batch, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
+class Place(Protocol):
+    """A partition, or a batch from one."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+
+
+def journal_outputs(place: Place, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
     """As few records as hold the entries that a batch led to: `same`, with entry n's columns of `each` over it.
 
-    Keyed by where the batch came from. An event's steps may so be read out of order: the journal does not mind.
+    Keyed by where it came from. An event's steps may so be read out of order: the journal does not mind.
     """
-    key = f"{batch.topic}-{batch.partition}".encode()
+    key = f"{place.topic}-{place.partition}".encode()
     count = len(each["event_id"])
     return [
         Output(

@@ -1,0 +1,162 @@
+"""What deliveries leave behind in Kafka, in one transaction after the other, and with it the group's positions.
+
+A commit takes all that there is: journal entries, dead letters, the standings of cursors that changed, and the
+positions of batches that are closed. It begins as soon as a batch is closed; where there is none, `GRACE` after
+the first thing happened. One is under way at a time, and nobody waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from hub.delivery.clock import Clock
+from hub.delivery.cursor import Cursor, Standing
+from hub.delivery.delivery import Step
+from hub.stream.committing import Committer
+from hub.stream.delivered import Happened, outputs_of
+from hub.stream.pending import written
+from hub.stream.place import Place, Places, Taken
+from hub.stream.records import Fence, Output, Positions
+
+log = structlog.get_logger()
+
+#: How long a batch waits for its deliveries before it is passed all the same, seconds.
+GRACE = 0.25
+
+#: While so many records are not passed or so many steps not written, nothing more should be begun.
+MOST = 10_000
+
+
+class Ledger:
+    """`changed` is called when there is something to do again, `lost` once if the group has moved on without us."""
+
+    def __init__(
+        self, committer: Committer, fence: Fence, places: Places, clock: Clock, changed: Callable[[], None]
+    ) -> None:
+        self._committer = committer
+        self._fence = fence
+        self._places = places
+        self._clock = clock
+        self._changed = changed
+        self._happened: list[Happened] = []
+        self._outputs: list[Output] = []
+        self._touched: set[Cursor] = set()
+        self._closed: set[Place] = set()  # those whose first batch is closed
+        self._unpassed = 0
+        self._since: float | None = None  # when the first thing happened that is not written
+        self._commit: asyncio.Task[None] | None = None
+        self._failed: BaseException | None = None
+        self.lost = False
+
+    @property
+    def full(self) -> bool:
+        """Whether writing is so far behind that nothing more should be begun."""
+        return self._unpassed >= MOST or len(self._happened) >= MOST
+
+    def opened(self, place: Place, taken: Taken) -> None:
+        """A batch was looked at."""
+        place.batches.append(taken)
+        self._unpassed += taken.count
+
+    def close(self, place: Place, taken: Taken) -> None:
+        """A batch may be passed: what of it is not over is in its cursors' standings from now on."""
+        taken.closed = True
+        for delivery in taken.deliveries:
+            cursor = place.cursors.get(delivery.recipient)
+            if delivery.verdict is None and cursor is not None:
+                self.touch(cursor)
+        if place.batches[0].closed:
+            self._closed.add(place)
+            self._changed()
+
+    def touch(self, cursor: Cursor) -> None:
+        """A cursor's standing may have changed."""
+        self._touched.add(cursor)
+        self._begun()
+
+    def note(self, step: Step) -> None:
+        """Something happened to a delivery; its message is taken down as it is held now."""
+        self._happened.append(Happened(step, step.delivery.message))
+        self._begun()
+
+    def write(self, outputs: Sequence[Output]) -> None:
+        """Write these, too."""
+        if outputs:
+            self._outputs += outputs
+            self._begun()
+
+    def take_away(self, cursor: Cursor) -> None:
+        """Its recipient is over."""
+        self._touched.discard(cursor)
+        self.write([written(cursor.owner, None)])
+
+    def begin(self) -> None:
+        """Begin a commit, if it is time."""
+        due = self._since is not None and self._clock.now() >= self._since + GRACE
+        if self._failed is not None:
+            raise self._failed
+        if self._commit is None and not self.lost and (self._closed or due):
+            self._commit = asyncio.create_task(self._write())
+            self._commit.add_done_callback(self._done)
+
+    async def finish(self) -> None:
+        """Write all that there is."""
+        if self._commit is not None:
+            await asyncio.wait({self._commit})
+        if not self.lost and self._failed is None:
+            await self._write()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._commit = None
+        if not task.cancelled():
+            self._failed = task.exception()
+        self._changed()
+
+    def _begun(self) -> None:
+        if self._since is None:
+            self._since = self._clock.now()
+            self._clock.call_at(self._since + GRACE, self._changed)
+
+    async def _write(self) -> None:
+        positions = self._passed()
+        outputs = self._outputs + outputs_of(self._happened)
+        standings = self._standings(positions)
+        outputs += [written(cursor.owner, standing) for cursor, standing in standings]
+        self._happened, self._outputs, self._since = [], [], None
+        self._touched.clear()
+        if outputs and not positions:  # a place that does not move: but the commit is fenced
+            place = next(iter(self._places.values()))
+            positions[place.key] = place.position
+        if not positions or await self._committer.commit(outputs, positions, self._fence):
+            for key, position in positions.items():
+                self._places[key].position = position
+            for cursor, standing in standings:
+                cursor.written = standing
+        else:
+            self.lost = True
+            log.info("deliveries-left-to-another-worker", generation=self._fence.generation)
+
+    def _passed(self) -> Positions:
+        positions: Positions = {}
+        for place in self._closed:
+            while place.batches and place.batches[0].closed:
+                taken = place.batches.popleft()
+                positions[place.key] = taken.end
+                self._unpassed -= taken.count
+        self._closed.clear()
+        return positions
+
+    def _standings(self, positions: Positions) -> list[tuple[Cursor, Standing]]:
+        """Those that are not as they were written last."""
+        found = []
+        for cursor in self._touched:
+            place = self._places[cursor.topic, cursor.partition]
+            if place.cursors.get(cursor.recipient) is not cursor:  # its recipient is over
+                continue
+            standing = cursor.standing(place.taken, positions.get(place.key, place.position))
+            if standing != cursor.written:
+                found.append((cursor, standing))
+        return found

@@ -1,0 +1,94 @@
+"""A stretch of an inbox: its records between two offsets, none missing, and the last few stretches that were read."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from weakref import WeakValueDictionary
+
+from hub.delivery.message import Message
+from hub.stream.fetched import Columns, columns_of
+from hub.stream.records import Record
+
+_OVERHEAD = 1_000  # bytes that a record's headers take, roughly
+_MOST = 256  # stretches, so that finding one is quick however small they are
+
+
+class Stretch:
+    """All records of a partition from `start` to before `end`; offsets without a record are markers or compacted."""
+
+    def __init__(
+        self, place: tuple[str, int], start: int, end: int, records: Sequence[Record], at: float
+    ) -> None:
+        """`at` (epoch seconds) is when the inbox got them, roughly: those of a stretch came together."""
+        self.topic, self.partition = place
+        self.start, self.end, self.at = start, end, at
+        self._records = records
+        self._made: WeakValueDictionary[int, Message] = WeakValueDictionary()
+
+    @cached_property
+    def _columns(self) -> Columns:
+        return columns_of(self._records)
+
+    @property
+    def offsets(self) -> Sequence[int]:
+        """Of the records, ascending."""
+        return self._columns.offsets
+
+    @property
+    def types(self) -> Sequence[str]:
+        """Event types of the records."""
+        return self._columns.heads.texts("ce_type")
+
+    def row(self, offset: int) -> int:
+        """Where the first record at or after `offset` is in the columns."""
+        return bisect_left(self.offsets, offset)
+
+    def message(self, row: int) -> Message:
+        """A record by itself: one object for all who want it, for as long as somebody has it."""
+        message = self._made.get(row)
+        if message is None:
+            columns = self._columns
+            place = (self.topic, self.partition, columns.offsets[row])
+            texts = columns.heads.row(row)
+            message = Message(place, texts, columns.values[row], int(self.at * 1000))
+            self._made[row] = message
+        return message
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds, roughly."""
+        return sum(map(len, self._columns.values)) + _OVERHEAD * len(self.offsets)
+
+
+class Recent:
+    """The stretches read last, up to `most` bytes: whoever falls behind by little finds its next event here."""
+
+    def __init__(self, most: int = 32 << 20) -> None:
+        self._most = most
+        self._held = 0
+        self._stretches: OrderedDict[tuple[str, int, int], tuple[Stretch, int]] = OrderedDict()
+
+    def keep(self, stretch: Stretch) -> None:
+        """Hold this one too, and let go of what was used longest ago."""
+        key = (stretch.topic, stretch.partition, stretch.start)
+        self._forget(key)
+        size = stretch.size
+        self._stretches[key] = (stretch, size)
+        self._held += size
+        while len(self._stretches) > 1 and (self._held > self._most or len(self._stretches) > _MOST):
+            self._forget(next(iter(self._stretches)))
+
+    def find(self, topic: str, partition: int, offset: int) -> Stretch | None:
+        """One that has what follows from `offset` on."""
+        for key, (stretch, _) in reversed(self._stretches.items()):
+            if key[:2] == (topic, partition) and stretch.start <= offset < stretch.end:
+                self._stretches.move_to_end(key)
+                return stretch
+        return None
+
+    def _forget(self, key: tuple[str, int, int]) -> None:
+        _, size = self._stretches.pop(key, (None, 0))
+        self._held -= size
