@@ -67,6 +67,7 @@ class Cursor:
     """See above. `recipient` is an id."""
 
     __slots__ = (
+        "_first",
         "_held_bytes",
         "held",
         "next",
@@ -83,7 +84,7 @@ class Cursor:
     def __init__(self, owner: Owner, next: int) -> None:
         self.owner = owner
         self.recipient, self.topic, self.partition = owner
-        self.next = next
+        self.next = self._first = next
         self.open: dict[int, Delivery] = {}
         self.owed: dict[int, Tried] = {}
         self.held = 0  # open deliveries with their message
@@ -103,12 +104,12 @@ class Cursor:
 
     def standing(self, taken: int, position: int) -> Standing:
         """What is to last when the group moves to `position`, and the stage has taken up all before `taken`."""
-        level = self.next >= taken
-        end = position if level else self.next
+        along = self.next == taken and position >= self._first
+        end = position if along else self.next
         open = self.owed | {one.offset: (one.attempts, one.due) for one in self.open.values()}
         every = sorted(open.items())
         return Standing(
-            None if level else self.next,
+            None if along else self.next,
             tuple(offset for offset, (attempts, _) in every if not attempts and offset < end),
             tuple((offset, attempts, round(due, 3)) for offset, (attempts, due) in every if attempts),
         )

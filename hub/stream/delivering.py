@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 
 #: How long attempts under way are given when partitions are taken back, and when the worker stops, seconds.
 HAND_OVER_S, STOP_S = 1.0, 2.0
+
+#: How long the commit after that may take, seconds.
+LAST_WORD_S = 3.0
 
 _SWEEP_S = 60.0
 
@@ -121,7 +125,9 @@ class Tenure:
             for place in self._places.values():
                 for taken in place.batches:
                     self._ledger.close(place, taken)
-            await self._ledger.finish()
+            with suppress(TimeoutError):  # Kafka is away: whoever gets the partitions next repeats a little
+                async with asyncio.timeout(LAST_WORD_S):
+                    await self._ledger.finish()
 
     async def _run(self) -> None:
         await self._resume()

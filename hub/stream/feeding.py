@@ -122,11 +122,13 @@ class Feeding:
         place.taken = stretch.end
         taken = Taken(stretch.end, len(batch.records))
         for cursor in place.cursors.values():
-            if cursor.next >= stretch.start and not cursor.owed:
+            if cursor.next < stretch.start:
+                continue
+            if not cursor.owed:
                 taken.deliveries += self._admit(place, cursor, stretch)
-                if cursor.next < stretch.end:
-                    self._recent.keep(stretch)
-                    self._ledger.touch(cursor)
+            if cursor.next < stretch.end:  # it was level and is behind from now on
+                self._recent.keep(stretch)
+                self._ledger.touch(cursor)
         self._ledger.opened(place, taken)
         if taken.deliveries:
             self._spawn(self._settle(place, taken))
@@ -166,15 +168,19 @@ class Feeding:
 
     def sweep(self) -> None:
         """Give up what was not begun for as long as the inbox keeps it, before Kafka drops it."""
-        before = self._out.clock.now() - self._out.kept_s
         for place in self._places.values():
             for cursor in place.cursors.values():
                 for delivery in [one for one in cursor.open.values() if not one.attempts]:
-                    if delivery.since < before:
+                    if delivery.since < self._too_old:
                         self.lanes.give_up(delivery, _TOO_OLD)
-                if cursor.next < place.taken and 0 < cursor.since < before:
+                if cursor.next < place.taken and 0 < cursor.since < self._too_old:
                     self._old.add(cursor)
                     self._hungry.add(cursor)
+
+    @property
+    def _too_old(self) -> float:
+        """What the inbox got before this and was not begun is given up; epoch seconds."""
+        return self._out.clock.now() - self._out.kept_s
 
     def _wanted(self, place: Place) -> dict[str, Recipient]:
         return {one.id: one for one in self._out.recipients.of(place.party) if one.id not in self._gone}
@@ -213,10 +219,12 @@ class Feeding:
             if message.texts.get(ONLY, recipient.id) != recipient.id or not recipient.takes(message):
                 continue
             if cursor in self._old:
-                self._give_up(recipient, message)
-                continue
+                if stretch.time(row) < self._too_old:
+                    self._give_up(recipient, message)
+                    continue
+                self._old.discard(cursor)
             if not self._room(cursor, self._out.bounds):
-                cursor.next, cursor.since = offset, stretch.at
+                cursor.next, cursor.since = offset, stretch.time(row)
                 return opened
             opened.append(self._open(recipient, cursor, message))
         cursor.next = max(cursor.next, stretch.end)
@@ -254,8 +262,6 @@ class Feeding:
             if cursor.owed:
                 self._restore(place, cursor, stretch)
             else:
-                if stretch.at >= self._out.clock.now() - self._out.kept_s:
-                    self._old.discard(cursor)
                 self._admit(place, cursor, stretch)
             self._ledger.touch(cursor)
 

@@ -100,8 +100,7 @@ class KafkaInboxes:
         self._open[topic, partition, reader.next] = reader
         if reader.next == start:
             return None
-        at = found[0].timestamp()[1] / 1000 if found else 0.0
-        return Stretch((topic, partition), start, reader.next, [_record(one) for one in found], at)
+        return Stretch((topic, partition), start, reader.next, [_record(one) for one in found])
 
     def _first_since(self, topic: str, partition: int, since: float) -> int:
         if self._asking is None:

@@ -27,7 +27,7 @@ log = structlog.get_logger()
 GRACE = 0.25
 
 #: While so many records are not passed or so many steps not written, nothing more should be begun.
-MOST = 10_000
+MOST_RECORDS, MOST_STEPS = 10_000, 2_000
 
 
 class Ledger:
@@ -54,7 +54,7 @@ class Ledger:
     @property
     def full(self) -> bool:
         """Whether writing is so far behind that nothing more should be begun."""
-        return self._unpassed >= MOST or len(self._happened) >= MOST
+        return self._unpassed >= MOST_RECORDS or len(self._happened) >= MOST_STEPS
 
     def opened(self, place: Place, taken: Taken) -> None:
         """A batch was looked at."""
@@ -64,10 +64,6 @@ class Ledger:
     def close(self, place: Place, taken: Taken) -> None:
         """A batch may be passed: what of it is not over is in its cursors' standings from now on."""
         taken.closed = True
-        for delivery in taken.deliveries:
-            cursor = place.cursors.get(delivery.recipient)
-            if delivery.verdict is None and cursor is not None:
-                self.touch(cursor)
         if place.batches[0].closed:
             self._closed.add(place)
             self._changed()
@@ -152,6 +148,11 @@ class Ledger:
     def _standings(self, positions: Positions) -> list[tuple[Cursor, Standing]]:
         """Those that are not as they were written last."""
         found = []
+        for place in map(self._places.__getitem__, positions):
+            for cursor in place.cursors.values():
+                # What it has open the group may pass now, or it is where it can go along with the group.
+                if cursor.next >= place.taken and (cursor.open or cursor.written != Standing()):
+                    self._touched.add(cursor)
         for cursor in self._touched:
             place = self._places[cursor.topic, cursor.partition]
             if place.cursors.get(cursor.recipient) is not cursor:  # its recipient is over

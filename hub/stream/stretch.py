@@ -20,12 +20,13 @@ class Stretch:
     """All records of a partition from `start` to before `end`; offsets without a record are markers or compacted."""
 
     def __init__(
-        self, place: tuple[str, int], start: int, end: int, records: Sequence[Record], at: float
+        self, place: tuple[str, int], start: int, end: int, records: Sequence[Record], at: float | None = None
     ) -> None:
-        """`at` (epoch seconds) is when the inbox got them, roughly: those of a stretch came together."""
+        """With `at` (epoch seconds), the inbox got all of them about then; it costs less than to ask each."""
         self.topic, self.partition = place
-        self.start, self.end, self.at = start, end, at
+        self.start, self.end = start, end
         self._records = records
+        self._at = at
         self._made: WeakValueDictionary[int, Message] = WeakValueDictionary()
 
     @cached_property
@@ -46,6 +47,10 @@ class Stretch:
         """Where the first record at or after `offset` is in the columns."""
         return bisect_left(self.offsets, offset)
 
+    def time(self, row: int) -> float:
+        """When the inbox got a record, epoch seconds."""
+        return self._records[row].timestamp / 1000 if self._at is None else self._at
+
     def message(self, row: int) -> Message:
         """A record by itself: one object for all who want it, for as long as somebody has it."""
         message = self._made.get(row)
@@ -53,7 +58,7 @@ class Stretch:
             columns = self._columns
             place = (self.topic, self.partition, columns.offsets[row])
             texts = columns.heads.row(row)
-            message = Message(place, texts, columns.values[row], int(self.at * 1000))
+            message = Message(place, texts, columns.values[row], int(self.time(row) * 1000))
             self._made[row] = message
         return message
 
