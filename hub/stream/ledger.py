@@ -1,8 +1,8 @@
 """What deliveries leave behind in Kafka, in one transaction after the other, and with it the group's positions.
 
 A commit takes all that there is: journal entries, dead letters, the standings of cursors that changed, and the
-positions of batches that are closed. It begins as soon as a batch is closed; where there is none, `GRACE` after
-the first thing happened. One is under way at a time, and nobody waits for it.
+positions of batches that are closed. It begins as soon as a batch is closed or much has happened; otherwise
+`GRACE` after the first thing happened. One is under way at a time, and nobody waits for it.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ log = structlog.get_logger()
 
 #: How long a batch waits for its deliveries before it is passed all the same, seconds.
 GRACE = 0.25
+
+#: So many steps are written at once: it is what a worker that is killed repeats.
+MANY = 200
 
 #: While so many records are not passed or so many steps not written, nothing more should be begun.
 MOST_RECORDS, MOST_STEPS = 10_000, 2_000
@@ -92,6 +95,7 @@ class Ledger:
     def begin(self) -> None:
         """Begin a commit, if it is time."""
         due = self._since is not None and self._clock.now() >= self._since + GRACE
+        due = due or len(self._happened) >= MANY
         if self._failed is not None:
             raise self._failed
         if self._commit is None and not self.lost and (self._closed or due):
