@@ -42,7 +42,16 @@ class Gateway(_Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on")
     max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 20, description="Largest webhook body accepted")
-    max_in_flight: int = Field(2_000, ge=1, description="Webhooks waiting for Kafka before 503 is answered")
+    max_in_flight: int = Field(
+        2_000, ge=2, description="Webhooks under way at once; no instance may have more than are left free"
+    )
+    max_held_bytes: int = Field(
+        64 << 20,
+        ge=4 << 20,
+        description="Bytes of bodies held at once; no instance may hold more than are left",
+    )
+    body_timeout_s: float = Field(10.0, gt=0, description="Time limit for a request to arrive whole, seconds")
+    max_connections: int = Field(4_000, ge=10, description="Connections open at once")
 
 
 class Kafka(_Section):

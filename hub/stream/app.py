@@ -51,7 +51,7 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         broker_max_poll_records=5_000,
         consumer_max_fetch_size=4 << 20,
         broker_session_timeout=6.0,
-        broker_heartbeat_interval=2.0,
+        broker_heartbeat_interval=0.5,  # how soon the others hear of one that comes or goes, and so how long all pause
         broker_request_timeout=30.0,
         broker_rebalance_timeout=20.0,
         broker_max_poll_interval=300.0,

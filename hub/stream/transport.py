@@ -161,11 +161,10 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         }
 
     def leave(self, timeout: float = 1.0) -> None:
-        """Leave the group now, from any thread but the consumer's own; who cannot is missed a moment later."""
-        coordinator = self._thread._ensure_consumer()._coordinator
-        leaving = coordinator._maybe_leave_group()
+        """Leave the group for good, from any thread but the consumer's own; who cannot is missed a moment later."""
+        closing = self._thread._ensure_consumer()._coordinator.close()
         with suppress(TimeoutError):
-            asyncio.run_coroutine_threadsafe(leaving, self._thread.thread_loop).result(timeout)
+            asyncio.run_coroutine_threadsafe(closing, self._thread.thread_loop).result(timeout)
 
 
 def _servers(consumer: Consumer) -> str:

@@ -28,6 +28,7 @@ from hub.stream.polling import Health
 from hub.stream.progress import Progress
 from hub.stream.reading import read_all
 from hub.stream.records import Positions, Standing
+from hub.stream.turning import Turning
 from hub.stream.workers import BEAT_S, PollerReport, Report, Restart, StageReport
 
 log = structlog.get_logger()
@@ -76,7 +77,6 @@ class Watchdog:
             }
         )
         self._started = time()
-        self._turned = monotonic()
         self._stopping = Event()
         self._thread: Thread | None = None
         self._restarts: list[Restart] = []
@@ -109,15 +109,15 @@ class Watchdog:
     def _watch(self, watched: Watched, judge: Judge) -> None:
         asked, wait = 0.0, BEAT_S
         ends: Positions | None = {}
+        turning = Turning(watched.loop)
         while not self._stopping.wait(BEAT_S):
             try:
-                watched.loop.call_soon_threadsafe(self._turn)
                 standing = watched.standing()
                 if monotonic() - asked >= wait:
                     asked = monotonic()
                     ends = self._ends(standing.assigned if standing else {})
                     wait = _SPARING * (monotonic() - asked)
-                seen = self._seen(watched, standing, ends)
+                seen = _seen(watched, standing, ends, turning.late())
                 verdicts = judge.judge(seen)
                 report = self._report(watched, seen, judge, verdicts)
                 self._say(report)
@@ -126,9 +126,6 @@ class Watchdog:
                 continue
             if verdicts and verdicts[0].cure:
                 self._restart(watched, report, verdicts[0])
-
-    def _turn(self) -> None:
-        self._turned = monotonic()
 
     def _ends(self, places: Positions) -> Positions | None:
         """Where the logs end, as far as transactions are over; None while Kafka does not say."""
@@ -153,33 +150,6 @@ class Watchdog:
         except KafkaException:
             return False
         return True
-
-    def _seen(self, watched: Watched, standing: Standing | None, ends: Positions | None) -> Seen:
-        settled = standing is not None and standing.settled
-        stages = {
-            name: StageSeen(
-                stage.moves,
-                stage.in_hand,
-                stage.waits_for,
-                _places(standing, stage, ends, watched.stage_of) if standing and settled and ends else {},
-            )
-            for name, stage in watched.stages.items()
-        }
-        pollers = {
-            name: PollerSeen(health.error, health.halted, health.through_by)
-            for name, health in watched.pollers().items()
-        }
-        return Seen(
-            at=monotonic(),
-            kafka=ends is not None,
-            turned=monotonic() - self._turned - BEAT_S,
-            settled=settled,
-            generation=standing.fence.generation if standing else 0,
-            member=standing.fence.member_id if standing else "",
-            stages=stages,
-            pollers=pollers,
-            broken=watched.broken(),
-        )
 
     def _report(
         self, watched: Watched, seen: Seen, judge: Judge, verdicts: list[Verdict], state: str = "running"
@@ -224,6 +194,34 @@ class Watchdog:
         leaving.start()
         leaving.join(1)
         os._exit(RESTART)
+
+
+def _seen(watched: Watched, standing: Standing | None, ends: Positions | None, late: float) -> Seen:
+    settled = standing is not None and standing.settled
+    stages = {
+        name: StageSeen(
+            stage.moves,
+            stage.in_hand,
+            stage.waits_for,
+            _places(standing, stage, ends, watched.stage_of) if standing and settled and ends else {},
+        )
+        for name, stage in watched.stages.items()
+    }
+    pollers = {
+        name: PollerSeen(health.error, health.halted, health.through_by)
+        for name, health in watched.pollers().items()
+    }
+    return Seen(
+        at=monotonic(),
+        kafka=ends is not None,
+        turned=late,
+        settled=settled,
+        generation=standing.fence.generation if standing else 0,
+        member=standing.fence.member_id if standing else "",
+        stages=stages,
+        pollers=pollers,
+        broken=watched.broken(),
+    )
 
 
 def _places(

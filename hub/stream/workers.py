@@ -94,14 +94,19 @@ class Workers:
         self._heard: dict[str, tuple[Report, float]] = {}
         self._lock = Lock()
         self._unheld_since: float | None = None
-        self._following = False
-        self.table: Table | None = None
+        self._caught_up = False
+        self._table: Table | None = None
 
     def follow(self, servers: str) -> None:
         """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
-        self.table = Table(servers, topics.WORKERS, self.change)
-        self.table.wait()
-        self._following = True
+        self._table = Table(servers, topics.WORKERS, self.change)
+        self._table.wait()
+        self._caught_up = True
+
+    @property
+    def following(self) -> bool:
+        """Whether changes are still heard of."""
+        return self._table is not None and self._table.alive
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -111,7 +116,7 @@ class Workers:
             log.warning("report-unreadable", worker=key)  # of another version
             return
         # What was there before we came may be old, by the clock of whoever wrote it.
-        age = 0.0 if self._following or report is None else max(0.0, time() - report.at)
+        age = 0.0 if self._caught_up or report is None else max(0.0, time() - report.at)
         with self._lock:
             if report is None:
                 self._heard.pop(key, None)
@@ -137,8 +142,8 @@ class Workers:
 
     def close(self) -> None:
         """Stop following."""
-        if self.table is not None:
-            self.table.close()
+        if self._table is not None:
+            self._table.close()
 
 
 def held(heard: Iterable[Heard]) -> set[int]:
