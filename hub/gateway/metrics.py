@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from hub.gateway.health import Health
+from hub.gateway.webhooks import INSTANCE_LABEL
 from hub.journal.database import JournalError
 from hub.journal.queries import Queries
 from hub.stream.workers import SILENT_S, Heard, stages_of
@@ -66,7 +67,7 @@ class HealthMetrics(CollectorRegistry):
     def _gateway(self) -> Iterator[Metric]:
         room = self._health.room
         under_way = GaugeMetricFamily(
-            "hub_webhooks_under_way", "Webhooks not yet answered", labels=["instance"]
+            "hub_webhooks_under_way", "Webhooks not yet answered", labels=[INSTANCE_LABEL]
         )
         for name, count in sorted(room.requests.by.items()):
             under_way.add_metric([name], count)

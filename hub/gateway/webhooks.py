@@ -24,7 +24,10 @@ from hub.stream.records import Output
 from hub.stream.stage import journal_output
 from hub.stream.translate import INSTANCE, RAW_ID, SOURCE
 
-RECEIVED = Counter("hub_webhooks_total", "Webhooks by instance and answer", ["instance", "answer"])
+INSTANCE_LABEL = "connector_instance"
+"""Not `instance`, by which Prometheus names whom it asked."""
+
+RECEIVED = Counter("hub_webhooks_total", "Webhooks by instance and answer", [INSTANCE_LABEL, "answer"])
 _SOON = {"retry-after": "5"}
 ACCEPT_SECONDS = Histogram("hub_webhook_accept_seconds", "From the request's arrival to its answer")
 

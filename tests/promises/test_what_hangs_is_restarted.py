@@ -1,0 +1,63 @@
+"""A worker that is alive and does nothing is found, shown and restarted, and every event arrives all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.testing.live import LiveHub, live_hub, until
+from hub.testing.traffic import ids_in, traffic
+
+#: A point, what it does there, and as what that is seen.
+HANGS = {
+    "an agent hands nothing on": ("route.took", "hang", ("route", "stuck")),
+    "a thread stands": ("translate", "hang", ("translate", "stuck")),
+    "the event loop stands": ("journal.took", "block", ("worker", "blocked")),
+}
+SEEN_AS = {seen_as for _, _, seen_as in HANGS.values()}
+
+
+def test_each_way_to_hang_is_seen_and_healed_and_nothing_is_lost(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [
+        f"{point}:{action}-after:100@{tmp_path / what.replace(' ', '-')}"
+        for what, (point, action, _) in HANGS.items()
+    ]
+    monkeypatch.setenv("HUB_FAILPOINT", " ".join(points))
+    seen: set[tuple[str, str]] = set()
+
+    def all_healed() -> bool:
+        seen.update(_ill(hub))
+        return set(_restarts(hub)) >= SEEN_AS
+
+    with (
+        live_hub(tmp_path, root, watchdog={"stuck_after_s": 2}) as hub,
+        hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber,
+    ):
+        with traffic(hub, "birmingham-pay", rate=40) as sent:
+            assert until(all_healed, 120), (seen, _restarts(hub))
+        assert seen >= SEEN_AS, "shown before it was healed"
+        heard = lambda: sent.heard([one.data["payment_id"] for one in subscriber.received])  # noqa: E731
+        assert until(lambda: not heard().lost, 60), heard()
+        assert not heard().unexpected
+        for topic in ("events.payments", "inbox.E08000025"):
+            ids = ids_in(hub, topic)
+            assert len(ids) == len(set(ids)), f"{topic} holds repeats"
+        assert until(lambda: not _ill(hub)), _ill(hub)
+        assert set(sent.answers) == {"202"}
+
+
+def _ill(hub: LiveHub) -> set[tuple[str, str]]:
+    return {(one["part"], one["kind"]) for one in _status(hub)["ill"]}
+
+
+def _restarts(hub: LiveHub) -> list[tuple[str, str]]:
+    found = [one for worker in _status(hub)["workers"] for one in worker.get("restarts", [])]
+    return [(one["part"], one["kind"]) for one in found]
+
+
+def _status(hub: LiveHub) -> Any:
+    return hub.client.get("/v1/status")
