@@ -21,7 +21,7 @@ from hub.stream import memory
 from hub.stream.app import make_app
 from hub.stream.records import Batch, Fence, Output, Positions
 from hub.stream.routing import Routing
-from hub.stream.stage import StageRunner
+from hub.stream.runner import StageRunner
 from hub.stream.transactions import SETTINGS, Transactor, produce
 
 
@@ -31,13 +31,14 @@ class Timed:
     def __init__(self, stage: Routing, meter: Meter) -> None:
         self.name = stage.name
         self.pure = stage.pure
+        self.linger = stage.linger
         self._stage = stage
         self._meter = meter
 
-    def process(self, batch: Batch) -> list[Output]:
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
         """As the stage does."""
-        self._meter.begin(len(batch.records))
-        return self._stage.process(batch)
+        self._meter.begin(sum(len(batch.records) for batch in batches))
+        return self._stage.process(batches)
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """As the stage does."""

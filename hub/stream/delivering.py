@@ -29,7 +29,7 @@ from hub.stream.progress import Progress
 from hub.stream.reading import read_since
 from hub.stream.records import Batch, Fence, Output, Positions, Record, positions_of
 from hub.stream.routing import ONLY, event_of, letter_of
-from hub.stream.stage import dead_letter_outputs, journal_output
+from hub.stream.stage import dead_letter_outputs, journal_output, lost_outputs
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 
@@ -58,7 +58,7 @@ class Delivering:
         self._transactor = transactor
         self._fence = fence
         self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
-        self.progress = Progress(self.name)
+        self.progress = Progress(self.name, self._batches.qsize)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name, initializer=self.progress.bind)
         self._kept: dict[Key, tuple[Delivery, Record]] = {}  # all that is in the lanes, with its record
         self._durable: set[Key] = set()  # those with a record in hub.deliveries
@@ -71,7 +71,6 @@ class Delivering:
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on."""
         async for batch in stream:
-            self.progress.took(batch)
             await failpoints.at(f"{self.name}.took", len(batch.records))
             await self._batches.put(batch)
             self._wake.set()
@@ -90,7 +89,7 @@ class Delivering:
         """All partitions are taken back: forget everything; whoever gets them reads it again."""
         self._to_load.clear()
         while not self._batches.empty():
-            self.progress.returned([self._batches.get_nowait()])
+            self._batches.get_nowait()
         for topic, partition in {(d.topic, d.partition) for d, _ in self._kept.values()}:
             await self._lanes.drop(topic, partition)
         self._lanes.take()
@@ -102,6 +101,7 @@ class Delivering:
         """Deliver until cancelled."""
         loop = asyncio.get_running_loop()
         try:
+            await loop.run_in_executor(self._thread, self.progress.bind)
             await loop.run_in_executor(self._thread, self._transactor.prepare)
             while True:
                 await self._something_to_do()
@@ -139,11 +139,9 @@ class Delivering:
         batches, current = [], self._fence()[0]
         while not self._batches.empty():
             batch = self._batches.get_nowait()
-            if batch.fence == current:
+            if batch.fence == current:  # of an older generation: somebody else's by now, or read again
                 batches.append(batch)
-            else:  # of an older generation: somebody else's by now, or read again
-                self.progress.returned([batch])
-        outputs: list[Output] = []
+        outputs = [output for batch in batches for output in lost_outputs(batch, self.name)]
         new = await self._catch_up(outputs)
         new += [
             delivery
@@ -169,7 +167,8 @@ class Delivering:
                 done = await asyncio.get_running_loop().run_in_executor(
                     self._thread, self._transactor.commit, outputs, moved, current
                 )
-            (self.progress.committed if done else self.progress.returned)(batches)
+            if done:
+                self.progress.committed(moved)
             if done and self._fence()[0] == current:  # otherwise `revoked` has put everything back meanwhile
                 self._committed.update(moved)
 

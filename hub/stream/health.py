@@ -15,7 +15,8 @@ from typing import TypeVar
 
 import msgspec
 
-from hub.stream.lag import Lag, Lags, Place
+from hub.stream.lag import Lag, Lags, Reach
+from hub.stream.records import Place
 
 T = TypeVar("T")
 
@@ -57,12 +58,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StageSeen:
-    """A stage as found. `moves` grows with all that it does, `in_hand` is batches taken and not done with."""
+    """A stage as found. `moves` grows with all that it does; `at_work` is work that no position stands for."""
 
     moves: int
-    in_hand: int = 0
+    at_work: int = 0
     waits_for: str = ""
-    places: Mapping[tuple[str, int], Place] = field(default_factory=dict)
+    places: Mapping[Place, Reach] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Judge:
         }
         for name, stage in seen.stages.items():
             lag = self.lags[name]
-            still = self._for(name, stage.moves, bool(stage.in_hand or lag.records), seen.at)
+            still = self._for(name, stage.moves, bool(stage.at_work or lag.records), seen.at)
             self.still[name] = still
             if stage.waits_for:
                 yield Verdict(part=name, kind="waits", told=f"it waits: {stage.waits_for}")

@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hub.stream.records import Place
+
 _KEPT = 60
 """Ends remembered per partition that lags; every second one is forgotten when they are more."""
 
@@ -16,24 +18,16 @@ _WORST = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One partition as a worker holds it; all are offsets.
-
-    `position` is committed, up to `handed` the stage has it in hand, `fetched` is where the client reads next, and
-    at `end` the next record will be. Behind the last record may stand the marker of a transaction, so that a
-    stage that has done all is at its end only by `fetched`.
-    """
+class Reach:
+    """One partition as a stage holds it: the offsets of what it does next, and of the record that comes next."""
 
     position: int
-    handed: int
-    fetched: int
     end: int
 
     @property
     def lag(self) -> int:
-        """Records that wait or are in hand; markers among them count too, as Kafka does not tell them apart."""
-        done = self.position >= self.handed and self.fetched >= self.end
-        return 0 if done else max(1, self.end - self.position)
+        """Records that wait or are in hand; markers of transactions among them count too."""
+        return max(0, self.end - self.position)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +45,10 @@ class Lag:
 class Lags:
     """What is remembered of a stage to tell its lag in seconds, and its trend. Times are of one clock, in seconds."""
 
-    _ends: dict[tuple[str, int], deque[tuple[float, int]]] = field(default_factory=dict)
+    _ends: dict[Place, deque[tuple[float, int]]] = field(default_factory=dict)
     _totals: deque[tuple[float, int]] = field(default_factory=deque)
 
-    def of(self, places: Mapping[tuple[str, int], Place], now: float) -> Lag:
+    def of(self, places: Mapping[Place, Reach], now: float) -> Lag:
         """The lag of a stage that holds `places`. Called in the order of time."""
         self._ends = {key: ends for key, ends in self._ends.items() if key in places}
         behind = {key: place.lag for key, place in places.items() if place.lag}

@@ -3,66 +3,52 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from hub.stream.records import Batch, Positions, positions_of
+from hub.stream.records import Positions
 
 _mine = threading.local()
 
 
 class Progress:
-    """Of one stage.
+    """Of one stage. `waiting` tells how many batches wait for it.
 
-    Every batch that is `took` ends in `committed` or `returned`. Each counter has one writer or is only ever
-    compared with what it was, so that no lock is needed.
+    Each counter is only ever compared with what it was, so that no lock is needed.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, waiting: Callable[[], int]) -> None:
         self.name = name
+        self.waiting = waiting
         self.moves = 0
         """Grows with all that is done; what it counts is of no account."""
+        self.at_work = 0
+        """Pieces of work under way that no position stands for."""
         self.waits_for = ""
         """What of the outside world the stage waits for, if it does: then it is not at fault."""
         self.committed_at = 0.0
         """When it last committed, by the monotonic clock; 0 for never."""
         self.positions: Positions = {}
-        self._taken = 0
-        self._done = 0
 
-    @property
-    def in_hand(self) -> int:
-        """Batches taken and not done with."""
-        return self._taken - self._done
-
-    def took(self, _batch: Batch) -> None:
-        """The stage's agent has a batch."""
-        self._taken += 1
-
-    def committed(self, batches: Sequence[Batch]) -> None:
-        """Their outputs and positions are in Kafka."""
-        self.positions.update(positions_of(batches))
+    def committed(self, positions: Positions) -> None:
+        """What was read up to there is done, and in Kafka."""
+        self.positions.update(positions)
         self.committed_at = monotonic()
-        self.returned(batches)
-
-    def returned(self, batches: Sequence[Batch]) -> None:
-        """They are somebody else's now, or will be read again."""
-        self._done += len(batches)
         self.moves += 1
 
     def moved(self) -> None:
-        """Something was done that is no batch yet."""
+        """Something was done that is no commit."""
         self.moves += 1
 
     @contextmanager
     def work(self) -> Iterator[None]:
-        """Work of the length of the block, which no batch stands for."""
-        self._taken += 1
+        """Work of the length of the block, by one thread or coroutine."""
+        self.at_work += 1
         try:
             yield
         finally:
-            self._done += 1
+            self.at_work -= 1
             self.moves += 1
 
     def bind(self) -> None:

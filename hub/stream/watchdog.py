@@ -23,11 +23,11 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from hub.stream import topics
 from hub.stream.health import Judge, Limits, PollerSeen, Seen, StageSeen, Verdict, patience_after
-from hub.stream.lag import Lag, Place
+from hub.stream.lag import Lag, Reach
 from hub.stream.polling import Health
 from hub.stream.progress import Progress
 from hub.stream.reading import read_all
-from hub.stream.records import Positions, Standing
+from hub.stream.records import NOBODY, Fence, Place, Positions
 from hub.stream.turning import Turning
 from hub.stream.workers import BEAT_S, PollerReport, Report, Restart, StageReport
 
@@ -50,7 +50,8 @@ class Watched:
     """What is watched, each by a call or object that may be used from any thread."""
 
     loop: asyncio.AbstractEventLoop
-    standing: Callable[[], Standing | None]
+    membership: Callable[[], tuple[Fence, Positions]]
+    """Who we are in the group, and where its partitions stood when they were assigned; NOBODY between two."""
     stages: Mapping[str, Progress]
     stage_of: Mapping[str, str]
     """Which stage feeds from a topic."""
@@ -112,14 +113,14 @@ class Watchdog:
         turning = Turning(watched.loop)
         while not self._stopping.wait(BEAT_S):
             try:
-                standing = watched.standing()
+                fence, positions = watched.membership()
                 if monotonic() - asked >= wait:
                     asked = monotonic()
-                    ends = self._ends(standing.assigned if standing else {})
+                    ends = self._ends(positions)
                     wait = _SPARING * (monotonic() - asked)
-                seen = _seen(watched, standing, ends, turning.late())
+                seen = _seen(watched, fence, positions, ends, turning.late())
                 verdicts = judge.judge(seen)
-                report = self._report(watched, seen, judge, verdicts)
+                report = self._report(watched, seen, positions, judge, verdicts)
                 self._say(report)
             except Exception:
                 log.exception("watchdog-failed")  # a fault of ours must not end the watch
@@ -152,18 +153,17 @@ class Watchdog:
         return True
 
     def _report(
-        self, watched: Watched, seen: Seen, judge: Judge, verdicts: list[Verdict], state: str = "running"
+        self, watched: Watched, seen: Seen, positions: Positions, judge: Judge, verdicts: list[Verdict]
     ) -> Report:
-        standing = watched.standing()
         return Report(
             worker=self._name,
             pid=os.getpid(),
             at=time(),
             started=self._started,
-            state=state if standing else "starting",
+            state="running" if seen.settled else "joining",
             generation=seen.generation,
             rebalances=judge.rebalances,
-            partitions=tuple(sorted({part for _, part in standing.assigned})) if standing else (),
+            partitions=tuple(sorted({part for _, part in positions})) if seen.settled else (),
             stages={
                 name: _stage_report(stage, seen.stages[name], judge) for name, stage in watched.stages.items()
             },
@@ -196,14 +196,14 @@ class Watchdog:
         os._exit(RESTART)
 
 
-def _seen(watched: Watched, standing: Standing | None, ends: Positions | None, late: float) -> Seen:
-    settled = standing is not None and standing.settled
+def _seen(watched: Watched, fence: Fence, positions: Positions, ends: Positions | None, late: float) -> Seen:
+    settled = fence != NOBODY
     stages = {
         name: StageSeen(
             stage.moves,
-            stage.in_hand,
+            stage.at_work,
             stage.waits_for,
-            _places(standing, stage, ends, watched.stage_of) if standing and settled and ends else {},
+            _reached(stage, positions, ends, watched.stage_of) if settled and ends else {},
         )
         for name, stage in watched.stages.items()
     }
@@ -216,25 +216,22 @@ def _seen(watched: Watched, standing: Standing | None, ends: Positions | None, l
         kafka=ends is not None,
         turned=late,
         settled=settled,
-        generation=standing.fence.generation if standing else 0,
-        member=standing.fence.member_id if standing else "",
+        generation=fence.generation,
+        member=fence.member_id,
         stages=stages,
         pollers=pollers,
         broken=watched.broken(),
     )
 
 
-def _places(
-    standing: Standing, stage: Progress, ends: Positions, stage_of: Mapping[str, str]
-) -> dict[tuple[str, int], Place]:
-    found = {}
-    for place, assigned in standing.assigned.items():
-        if stage_of.get(place[0]) == stage.name and place in ends:
-            position = max(assigned, stage.positions.get(place, 0))
-            handed = standing.handed.get(place, position)
-            fetched = standing.fetched.get(place, handed)
-            found[place] = Place(position, handed, fetched, ends[place])
-    return found
+def _reached(
+    stage: Progress, assigned: Positions, ends: Positions, stage_of: Mapping[str, str]
+) -> dict[Place, Reach]:
+    return {
+        place: Reach(max(position, stage.positions.get(place, 0)), ends[place])
+        for place, position in assigned.items()
+        if stage_of.get(place[0]) == stage.name and place in ends
+    }
 
 
 def _stage_report(stage: Progress, seen: StageSeen, judge: Judge) -> StageReport:
@@ -245,7 +242,7 @@ def _stage_report(stage: Progress, seen: StageSeen, judge: Judge) -> StageReport
         lag_s=round(lag.seconds, 1),
         trend=round(lag.trend, 1),
         worst=lag.worst,
-        waiting=stage.in_hand,
+        waiting=stage.waiting(),
         still_s=round(judge.still.get(stage.name, 0.0), 1),
         committed_ago=round(monotonic() - stage.committed_at, 1) if stage.committed_at else None,
     )

@@ -24,15 +24,16 @@ from hub.stream.app import make_app
 from hub.stream.delivering import Delivering
 from hub.stream.health import Limits
 from hub.stream.journalling import Journalling
+from hub.stream.parked import Parked
 from hub.stream.polling import Polling
 from hub.stream.progress import Progress
-from hub.stream.records import Fence, Positions, Standing
+from hub.stream.records import NOBODY, Fence, Positions
 from hub.stream.routing import Routing
+from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
-from hub.stream.stage import StageRunner
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
-from hub.stream.translate import Translate
+from hub.stream.translate import Translate, ordered_places
 from hub.stream.watchdog import Watchdog, Watched
 
 log = structlog.get_logger()
@@ -123,8 +124,9 @@ class Worker:
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
-        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers))
-        routing = Routing(loaded.engine)
+        gates = Parked(self._servers, ordered_places(loaded.fleet))
+        routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
+        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers), routing, gates)
         return {
             StageRunner(translate, self._transactor("translate")): [
                 topics.raw(name) for name in loaded.fleet.connectors
@@ -144,9 +146,8 @@ class Worker:
         polling: Polling,
         subscriptions: Subscriptions,
     ) -> Watched:
-        def standing() -> Standing | None:
-            found: Standing | None = app.consumer.standing() if self._positioned else None
-            return found
+        def membership() -> tuple[Fence, Positions]:
+            return _fence(app) if self._positioned else (NOBODY, {})
 
         def leave() -> None:
             if self._positioned:
@@ -154,7 +155,7 @@ class Worker:
 
         return Watched(
             loop=asyncio.get_running_loop(),
-            standing=standing,
+            membership=membership,
             stages=stages,
             stage_of=stage_of,
             pollers=lambda: dict(polling.health),
@@ -176,13 +177,9 @@ class Worker:
             await polling.revoked()
             await delivering.revoked()
 
-        async def with_nothing(_app: Any, **_: Any) -> None:
-            await app.consumer.with_nothing()
-
         # Not Faust's signal of the assignment: at that time nobody knows yet where reading goes on.
         app.on_positioned = positioned
         app.on_partitions_revoked.connect(revoked, weak=False)
-        app.on_rebalance_complete.connect(with_nothing, weak=False)
 
     async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
         """Finish what is in hand, then leave the group at once, so that others go on; then all the rest."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hub.stream.health import MOST_PATIENCE, Judge, Limits, PollerSeen, Seen, StageSeen, patience_after
-from hub.stream.lag import Lags, Place
+from hub.stream.lag import Lags, Reach
 
 LIMITS = Limits(stuck_s=10, behind_s=10, rebalances=6)
 WELL = Seen(at=0, generation=1, member="m")
@@ -19,9 +19,7 @@ Course = Callable[[int], Seen]
 
 
 def stage(moves: int = 0, position: int = 0, end: int = 0, **more: object) -> dict[str, StageSeen]:
-    """A route stage that has fetched all there is."""
-    place = Place(position, handed=end, fetched=end, end=end)
-    return {"route": StageSeen(moves, places={PLACE: place}, **more)}  # type: ignore[arg-type]
+    return {"route": StageSeen(moves, places={PLACE: Reach(position, end)}, **more)}  # type: ignore[arg-type]
 
 
 def verdicts(course: Course, seconds: int, limits: Limits = LIMITS) -> Iterator[tuple[int, str, str, bool]]:
@@ -46,13 +44,8 @@ ILL: dict[str, tuple[Course, int, tuple[str, str]]] = {
         11,
         ("route", "stuck"),
     ),
-    "records that are not even fetched": (
-        lambda at: replace(WELL, stages={"route": StageSeen(7, places={PLACE: Place(5, 5, 5, 9)})}),
-        11,
-        ("route", "stuck"),
-    ),
-    "a batch that never comes out of a stage's hands": (
-        lambda at: replace(WELL, stages=stage(moves=7, position=9, end=9, in_hand=1)),
+    "a commit of retries that never ends": (
+        lambda at: replace(WELL, stages=stage(moves=7, position=9, end=9, at_work=1)),
         11,
         ("route", "stuck"),
     ),
@@ -149,14 +142,11 @@ def test_is_told_and_left_alone_since_no_restart_mends_it(what: str) -> None:
 
 WELL_ALL_ALONG: dict[str, Course] = {
     "an idle worker": lambda at: replace(WELL, stages=stage(moves=3, position=9, end=9)),
-    "the marker of a transaction behind the last record": lambda at: replace(
-        WELL, stages={"route": StageSeen(3, places={PLACE: Place(9, 9, 10, 10)})}
-    ),
     "a busy worker that keeps up": lambda at: replace(
         WELL, stages=stage(moves=at, position=100 * at, end=100 * (at + 1))
     ),
     "a batch that takes five seconds": lambda at: replace(
-        WELL, stages=stage(moves=at // 5, position=100 * (at // 5), end=100 * (at // 5 + 1), in_hand=1)
+        WELL, stages=stage(moves=at // 5, position=100 * (at // 5), end=100 * (at // 5 + 1))
     ),
     "five minutes between polls": lambda at: replace(
         WELL, pollers={"pay/payments": PollerSeen(through_by=(at // 300 + 1) * 300 + 60)}
@@ -181,7 +171,7 @@ def test_the_time_that_kafka_is_away_counts_against_no_stage_and_no_poller() -> 
 
 
 def test_patience_puts_off_the_cure_and_not_the_telling() -> None:
-    course = ILL["a batch that never comes out of a stage's hands"][0]
+    course = ILL["a commit of retries that never ends"][0]
     patient = replace(LIMITS, patience=4)
     assert first(course, 120, cure=True, limits=patient) == (41, "route", "stuck")
     assert first(course, 120, cure=False, limits=patient) == (6, "route", "stuck")
@@ -210,7 +200,7 @@ def test_the_lag_in_seconds_is_the_age_of_what_waits_longest_and_not_of_the_back
     lags = Lags()
     for at in range(60):
         end, done = 100 * (at + 1), 50 * max(0, at - 10)
-        lag = lags.of({PLACE: Place(done, end, end, end)}, float(at))
+        lag = lags.of({PLACE: Reach(done, end)}, float(at))
         came = max(0, (done - 99) // 100)  # the second in which the oldest that waits was written
         assert abs(lag.seconds - (at - came)) <= 2, at
         assert lag.records == end - done
@@ -220,6 +210,6 @@ def test_the_lag_in_seconds_is_the_age_of_what_waits_longest_and_not_of_the_back
 
 def test_a_partition_that_is_taken_away_is_forgotten() -> None:
     lags = Lags()
-    lags.of({PLACE: Place(0, 9, 9, 9)}, 0.0)
+    lags.of({PLACE: Reach(0, 9)}, 0.0)
     assert lags.of({}, 60.0).seconds == 0
-    assert lags.of({PLACE: Place(0, 9, 9, 9)}, 61.0).seconds == 0
+    assert lags.of({PLACE: Reach(0, 9)}, 61.0).seconds == 0
