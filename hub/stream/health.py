@@ -119,6 +119,8 @@ class Judge:
     def judge(self, seen: Seen) -> list[Verdict]:
         """What is wrong, the curable first."""
         found = [*self._process(seen)]
+        if found:
+            return found  # which is why all else stands
         if seen.kafka:
             found += [*self._group(seen), *self._stages(seen), *self._pollers(seen)]
         else:
@@ -154,10 +156,12 @@ class Judge:
             name: self._meters.setdefault(name, Lags()).of(stage.places, seen.at)
             for name, stage in seen.stages.items()
         }
-        for name, stage in seen.stages.items():
-            lag = self.lags[name]
-            still = self._for(name, stage.moves, bool(stage.at_work or lag.records), seen.at)
-            self.still[name] = still
+        self.still = {
+            name: self._for(name, stage.moves, bool(stage.at_work or self.lags[name].records), seen.at)
+            for name, stage in seen.stages.items()
+        }
+        for name, still in sorted(self.still.items(), key=lambda one: -one[1]):  # the first to stand first
+            stage, lag = seen.stages[name], self.lags[name]
             if stage.waits_for:
                 yield Verdict(part=name, kind="waits", told=f"it waits: {stage.waits_for}")
             elif still > self._limits.stuck_s / 2:

@@ -50,6 +50,32 @@ def test_each_way_to_hang_is_seen_and_healed_and_nothing_is_lost(
         assert set(sent.answers) == {"202"}
 
 
+def test_a_stage_that_stands_holds_up_no_other_and_catches_up(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stands = tmp_path / "the-journal-stands"
+    monkeypatch.setenv("HUB_FAILPOINT", f"journal.took:wait-after:50@{stands}")
+    with (
+        live_hub(tmp_path, root, watchdog={"stuck_after_s": 120, "behind_after_s": 3}) as hub,
+        hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber,
+    ):
+        heard = lambda: sent.heard([one.data["payment_id"] for one in subscriber.received])  # noqa: E731
+        with traffic(hub, "birmingham-pay", rate=40) as sent:
+            assert until(stands.exists, 60)
+            before = len(sent.accepted)
+            assert until(lambda: len(sent.accepted) > before + 400, 60)
+            assert until(lambda: ("journal", "behind") in _ill(hub)), _ill(hub)
+        assert until(lambda: not heard().lost, 60), "all of it, while the journal stands"
+        assert stands.exists()
+        stands.unlink()
+        assert until(lambda: not _ill(hub), 60), _ill(hub)
+        assert until(lambda: _counted(hub) == len(sent.accepted), 60)
+
+
+def _counted(hub: LiveHub) -> int:
+    return int(_status(hub)["counts"]["outcomes"].get("translate.translated", 0))
+
+
 def _ill(hub: LiveHub) -> set[tuple[str, str]]:
     return {(one["part"], one["kind"]) for one in _status(hub)["ill"]}
 
