@@ -69,6 +69,14 @@ class Brokers:
         if not broker.alive():
             await asyncio.to_thread(broker.start)
 
+    async def revive_all(self) -> None:
+        """Start all that are dead, and return once each answers."""
+        dead = [broker for broker in self.all if not broker.alive()]
+        for broker in dead:
+            await asyncio.to_thread(broker.start, wait=False)
+        for broker in dead:
+            await asyncio.to_thread(broker.wait_until_healthy)
+
     async def keep(self) -> None:
         """Start again what falls; until cancelled."""
         while True:

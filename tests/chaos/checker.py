@@ -100,9 +100,7 @@ class Range(NamedTuple):
     most: int
 
 
-def judge_letters(
-    expected: Mapping[str, Range], letters: Iterable[tuple[str, str]]
-) -> Findings:
+def judge_letters(expected: Mapping[str, Range], letters: Iterable[tuple[str, str]]) -> Findings:
     """The dead letters, each as `(what it is about, its id)`, against those that there must be."""
     found = Findings()
     about: Counter[str] = Counter()

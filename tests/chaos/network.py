@@ -142,7 +142,19 @@ def cannot_be() -> str:
     for command in ("ip", "nsenter", "unshare"):
         if not shutil.which(command):
             return f"the command {command} is not here"
-    trial = ["unshare", "--net", "ip", "link", "add", "hubtrial0", "type", "veth", "peer", "name", "hubtrial1"]
+    trial = [
+        "unshare",
+        "--net",
+        "ip",
+        "link",
+        "add",
+        "hubtrial0",
+        "type",
+        "veth",
+        "peer",
+        "name",
+        "hubtrial1",
+    ]
     done = subprocess.run(trial, capture_output=True, text=True, check=False)
     return "" if not done.returncode else f"the kernel lets us make no links: {done.stderr.strip()}"
 
@@ -153,7 +165,9 @@ def no_filter() -> str:
         return "iptables is not here"
     rule = "iptables -A INPUT -m statistic --mode random --probability 0.1 -j DROP"
     done = subprocess.run(["unshare", "--net", *rule.split()], capture_output=True, text=True, check=False)
-    return "" if not done.returncode else f"the kernel filters nothing: {done.stderr.strip().splitlines()[-1]}"
+    return (
+        "" if not done.returncode else f"the kernel filters nothing: {done.stderr.strip().splitlines()[-1]}"
+    )
 
 
 def listening(address: str, port: int = 0) -> socket.socket:

@@ -47,6 +47,8 @@ class Process:
     popen: subprocess.Popen[bytes] | None = None
     held: bool = False
     """Somebody sees to it: it is not started again, and its end is no fall."""
+    doomed: bool = False
+    """A fault ended it: it is started again, and that was no fall."""
     starts: int = 0
     ready_at: float = 0.0
 
@@ -65,6 +67,7 @@ class Process:
         """Start it; `ready` tells when it takes part. `wrapper` and `environment` are for this time only."""
         self.starts += 1
         self.ready_at = 0.0
+        self.doomed = False
         with self.log_path.open("ab") as log:
             log.write(f"-- start {self.starts}\n".encode())
             self.popen = subprocess.Popen(
@@ -91,6 +94,11 @@ class Process:
                     self.ready_at = time.monotonic()
         return self.ready_at > 0
 
+    def kill(self) -> None:
+        """End it without warning. It is started again unless it is held."""
+        self.doomed = True
+        self.send(signal.SIGKILL)
+
     def send(self, number: signal.Signals) -> None:
         """Send a signal, if there is anyone to hear it."""
         if self.popen is not None:
@@ -99,6 +107,7 @@ class Process:
 
     async def stop(self, timeout: float = 15) -> bool:
         """Ask it to end, and insist after `timeout` seconds; whether it ended by itself."""
+        self.doomed = True
         self.send(signal.SIGTERM)
         self.send(signal.SIGCONT)
         if await self.gone(timeout):
@@ -131,7 +140,8 @@ class Keeper:
             for one in self._processes:
                 one.ready()
                 if not one.held and one.popen is not None and not one.alive:
-                    self.falls.append(Fall(one.name, one.popen.returncode, one.last_words()))
+                    if not one.doomed:
+                        self.falls.append(Fall(one.name, one.popen.returncode, one.last_words()))
                     await asyncio.sleep(_PAUSE)
                     if not one.held:
                         one.start()

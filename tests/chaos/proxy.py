@@ -55,11 +55,7 @@ class Rules:
         """The rule that strikes this request now, if any."""
         for rule in self.armed.values():
             done = self.struck.get(rule.id, 0)
-            if (
-                rule.action in actions
-                and (not rule.times or done < rule.times)
-                and rule.concerns(api, peer)
-            ):
+            if rule.action in actions and (not rule.times or done < rule.times) and rule.concerns(api, peer):
                 self.struck[rule.id] = done + 1
                 tell({"struck": rule.id, "count": done + 1})
                 return rule

@@ -39,7 +39,7 @@ class Plan:
     disk_mb: int = 4096
     apart: bool = True
     wrapper: tuple[str, ...] = ("hub",)
-    speed: float = 500.0
+    speed: float = 2000.0
 
 
 @dataclass
@@ -115,7 +115,9 @@ class Stage:
     @property
     def urls(self) -> list[str]:
         """The gateways."""
-        return [f"http://{one.host.address}:{port}" for one, port in zip(self.gateways, self._ports, strict=True)]
+        return [
+            f"http://{one.host.address}:{port}" for one, port in zip(self.gateways, self._ports, strict=True)
+        ]
 
     @property
     def clients(self) -> list[str]:

@@ -57,6 +57,15 @@ class Truth:
                     may.update(_effects(lane, lane.accepted, wanted))
         return Expected(frozenset(must), frozenset(may), repeats)
 
+    def expected_of_all(self, types: Iterable[str]) -> Expected:
+        """What is to be written of these types for all parties, once."""
+        each = [self.expected(party, types, repeats=False) for party in self.by_party()]
+        return Expected(
+            frozenset[Key]().union(*(one.must for one in each)),
+            frozenset[Key]().union(*(one.may for one in each)),
+            repeats=False,
+        )
+
     def poison_tried(self, about: str) -> None:
         """A poisoned message is being sent: from now on there may be one letter more."""
         self._tried[about] += 1
