@@ -26,11 +26,12 @@ def main() -> int:
         for name, fault in sorted(FAULTS.items()):
             print(f"{name:36} {(fault.__doc__ or '').splitlines()[0]}")
         return 0
-    names = _chosen(asked.faults)
+    names = _chosen(asked.faults) * asked.rounds
     first = asked.first_seed if asked.first_seed is not None else int(time.time()) % 1_000_000
     reports = []
     for seed in range(first, first + asked.seeds):
-        reports.append(_run(Run(seed, asked.events, names, Plan(workers=asked.workers)), keep=asked.keep))
+        plan = Plan(workers=asked.workers)
+        reports.append(_run(Run(seed, asked.events, names, plan, rate=asked.rate), keep=asked.keep))
         if asked.report:
             _write(asked.report, reports)
     return _conclude(reports)
@@ -41,7 +42,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", default="*", help="names or patterns, comma-separated; `none` for none")
     parser.add_argument("--seeds", type=int, default=1, help="how many runs")
     parser.add_argument("--first-seed", type=int, help="repeat a run by its seed; otherwise drawn")
+    parser.add_argument("--rounds", type=int, default=1, help="how often each fault strikes in a run")
     parser.add_argument("--events", type=int, default=20_000, help="messages per run")
+    parser.add_argument("--rate", type=float, default=0.0, help="messages per second at most; 0: no limit")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--report", type=Path, help="write all reports there, as JSON")
     parser.add_argument(

@@ -17,11 +17,15 @@ _SHOWN = 10
 
 
 class Arrival(NamedTuple):
-    """Something that came to a place, in order of arrival. `key` is None where nobody could tell what it was."""
+    """Something that came to a place, in order of arrival. `key` is None where nobody could tell what it was.
+
+    `where` is for people who look for the cause.
+    """
 
     key: Key | None
     id: str
     intact: bool = True
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +74,26 @@ class Findings:
 def judge(expected: Expected, arrivals: Iterable[Arrival]) -> Findings:
     """Compare what came to a place with what was to come."""
     found = Findings()
-    id_of: dict[Key, str] = {}
+    first: dict[Key, Arrival] = {}
     latest: dict[str, int] = defaultdict(lambda: -1)
     for arrival in arrivals:
         key = arrival.key
         if key is None or not arrival.intact or not (key in expected.must or key in expected.may):
-            found.unexpected.append((key, arrival.id))
+            found.unexpected.append(arrival)
             continue
-        if key in id_of:
-            if id_of[key] != arrival.id or not expected.repeats:
-                found.duplicated.append((key, id_of[key], arrival.id))
+        if key in first:
+            if first[key].id != arrival.id or not expected.repeats:
+                found.duplicated.append((first[key], arrival))
             else:
                 found.repeats += 1
             continue
-        id_of[key] = arrival.id
+        first[key] = arrival
         lane, number = key
         if number < latest[lane]:
-            found.out_of_order.append((key, latest[lane]))
+            found.out_of_order.append((arrival, latest[lane]))
         latest[lane] = max(latest[lane], number)
-    found.effects = len(id_of)
-    found.lost = sorted(expected.must - id_of.keys())
+    found.effects = len(first)
+    found.lost = sorted(expected.must - first.keys())
     return found
 
 

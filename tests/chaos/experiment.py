@@ -48,6 +48,7 @@ class Run:
     plan: Plan = field(default_factory=Plan)
     mix: Mix = field(default_factory=Mix)
     lines: int = 96
+    rate: float = 0.0
 
 
 @dataclass
@@ -109,7 +110,7 @@ async def experiment(run: Run, folder: Path, say: Say) -> Report:
     try:
         await stage.up()
         truth = Truth()
-        lab = Laboratory(stage, Generator(truth, stage.urls, run.seed, run.mix), truth)
+        lab = Laboratory(stage, Generator(truth, stage.urls, run.seed, run.mix, run.rate), truth)
         say(f"seed {run.seed}: the stage stands after {time.monotonic() - started:.0f} s")
         await _play(run, lab, report, say)
         await _judge(lab, report)
@@ -124,21 +125,21 @@ async def experiment(run: Run, folder: Path, say: Say) -> Report:
 async def _play(run: Run, lab: Laboratory, report: Report, say: Say) -> None:
     names = []
     for name in run.faults:
-        reason = FAULTS[name].skipped(lab.stage)
+        reason = report.skipped.get(name) or FAULTS[name].skipped(lab.stage)
         if reason:
             report.skipped[name] = reason
         else:
             names.append(name)
+    lab.generator.more = bool(names)
     sending = asyncio.create_task(lab.generator.run(run.events, run.lines))
     braking = asyncio.create_task(_brake(lab))
     try:
         for act in script.write(run.seed, names, run.events):
             await until(lambda at=act.at: lab.generator.accepted >= at or sending.done(), 3600)  # type: ignore[misc]
             if sending.done():
-                sending.result()
-                lab.notes.append(f"too late for {', '.join(act.faults)}: all is sent")
-                continue
+                break
             report.struck.append(await _strike(act, lab, run.seed, say))
+        lab.generator.more = False
         await _finish(sending, lab)
         await _drain(lab, say)
     finally:
@@ -148,7 +149,7 @@ async def _play(run: Run, lab: Laboratory, report: Report, say: Say) -> None:
 
 async def _strike(act: script.Act, lab: Laboratory, seed: int, say: Say) -> Struck:
     at, began = lab.generator.accepted, time.monotonic()
-    made: list[Fault] = [FAULTS[name](Random(f"{name} {seed}")) for name in act.faults]
+    made: list[Fault] = [FAULTS[name](Random(f"{name} {act.at} {seed}")) for name in act.faults]
     begun: list[Fault] = []
     try:
         for one in made:

@@ -37,15 +37,19 @@ class Mix:
 
 
 class Generator:
-    """`events` messages over `gateways` (URLs), `lines` at a time. `room` says whether more may be sent."""
+    """Sends over `gateways` (URLs), at most `rate` messages a second where that is not 0."""
 
-    def __init__(self, truth: Truth, gateways: Sequence[str], seed: int, mix: Mix | None = None) -> None:
+    def __init__(
+        self, truth: Truth, gateways: Sequence[str], seed: int, mix: Mix | None = None, rate: float = 0.0
+    ) -> None:
         self.truth = truth
         self.mix = mix or Mix()
         self.sent = 0
         self.accepted = 0
         """Messages accepted so far, repeats and poison not counted: what progress is measured by."""
         self.poison_due = 0
+        self.more = False
+        """Go on beyond what was asked for: there are still faults to come."""
         self.given_up = False
         self.last_accepted = time.monotonic()
         self._gateways = gateways
@@ -56,6 +60,8 @@ class Generator:
         self._recent: list[tuple[Lane, bytes]] = []
         self._made = 0
         self._poisons = 0
+        self._pause = 1 / rate if rate else 0.0
+        self._next_at = 0.0
         self._room = asyncio.Event()
         self._room.set()
 
@@ -64,7 +70,7 @@ class Generator:
         (self._room.clear if full else self._room.set)()
 
     async def run(self, events: int, lines: int = 64) -> None:
-        """Until `events` messages are accepted or given up."""
+        """Until `events` messages, and `more`, are accepted or given up; `lines` at a time."""
         timeout = aiohttp.ClientTimeout(total=_TIME_LIMIT)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=timeout, skip_auto_headers=("user-agent",)
@@ -72,8 +78,9 @@ class Generator:
             await asyncio.gather(*(self._line(session, events) for _ in range(lines)))
 
     async def _line(self, session: aiohttp.ClientSession, events: int) -> None:
-        while self.sent < events and not self.given_up:
+        while (self.more or self.sent < events) and not self.given_up:
             await self._room.wait()
+            await self._pace()
             self.sent += 1
             lane = self._next_lane()
             try:
@@ -81,6 +88,12 @@ class Generator:
             finally:
                 if not lane.doubtful and lane.accepted < self.mix.per_lane:
                     self._open.append(lane)
+
+    async def _pace(self) -> None:
+        if self._pause:
+            now = time.monotonic()
+            self._next_at = max(self._next_at, now) + self._pause
+            await asyncio.sleep(self._next_at - now)
 
     def _next_lane(self) -> Lane:
         """A subject that no other line is busy with."""

@@ -15,6 +15,7 @@ import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class Host:
         made: list[T] = []
 
         def enter() -> None:
-            with open(f"/proc/{self.holder}/ns/net") as namespace:
+            with Path(f"/proc/{self.holder}/ns/net").open() as namespace:
                 if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
                     return
             made.append(make())

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Process:
     arguments: Sequence[str]
     kafka: str
     log_path: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     wrapper: Sequence[str] = ("hub",)
     popen: subprocess.Popen[bytes] | None = None
     held: bool = False

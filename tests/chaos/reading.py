@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
+from datetime import UTC, datetime
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.kafka import header
@@ -30,15 +31,16 @@ def arrivals_in(
                 continue
             headers = message.headers() or []
             event_id = header(headers, "ce_id")
+            where = f"{part}@{message.offset()} {datetime.fromtimestamp(message.timestamp()[1] / 1000, UTC):%T.%f}"
             try:
                 _, data = decode(message.value() or b"", registry)
             except CodecError:
-                found.append(Arrival(None, event_id))
+                found.append(Arrival(None, event_id, where=where))
                 continue
             key = key_of(
                 header(headers, "ce_type"), str(data.get("payment_id", "")), data.get("refunded_total")
             )
-            found.append(Arrival(key, event_id))
+            found.append(Arrival(key, event_id, where=where))
     return found
 
 

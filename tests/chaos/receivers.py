@@ -80,6 +80,8 @@ class Receivers:
             await self._runner.cleanup()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if request.method == "GET":  # a poller, for whom there is nothing
+            return web.json_response({"results": [], "total": 0, "count": 0, "page": 1, "_links": {}})
         subscriber = self.subscribers[request.path.strip("/")]
         body = await request.read()
         habit = "reset" if self.away else self._habit(subscriber)

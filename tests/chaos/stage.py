@@ -72,11 +72,11 @@ class Stage:
         await asyncio.to_thread(self.brokers.start)
         self.loaded = await asyncio.to_thread(self._configure)
         self._processes()
+        await self._serve()
         for process in self.processes:
             process.start()
         self.keeper = Keeper(self.processes)
         self.tasks += [asyncio.create_task(self.keeper.run()), asyncio.create_task(self.brokers.keep())]
-        await self._serve()
         if not await until(lambda: all(one.ready() for one in self.processes), _START_S):
             raise RuntimeError("\n".join(f"{one.name}: {one.last_words()}" for one in self.processes))
         for subscriber in self.subscribers:
@@ -158,24 +158,22 @@ class Stage:
     def _process(self, kind: str, number: int, *more: str) -> Process:
         name = f"{kind}-{number}"
         shared = ["--config", str(self.folder / "config" / "hub.yaml"), "--data-dir", str(self.data)]
-        environment = {
-            f"HUB_{instance}_BASE_URL".upper().replace("-", "_"): "http://127.0.0.1:9"
-            for instance in INSTANCES.values()
-        }
         log = self.folder / f"{name}.log"
         host = self.network.add(name)
-        return Process(name, host, [kind, *shared, *more], self.servers, log, environment, self.plan.wrapper)
+        return Process(name, host, [kind, *shared, *more], self.servers, log, wrapper=self.plan.wrapper)
 
     async def _serve(self) -> None:
         """Subscribers are on the loopback address, the only one that a hub under trial delivers to unasked."""
-        hosts: Sequence[Host] = [one.host for one in self.workers] if self.network.apart else self._one_host()
+        every: Sequence[Host] = [one.host for one in self.workers]
+        hosts = every if self.network.apart else every[:1]
         first = hosts[0].inside(lambda: listening("127.0.0.1"))
         self._receiver_port = first.getsockname()[1]
         rest = [host.inside(lambda: listening("127.0.0.1", self._receiver_port)) for host in hosts[1:]]
         await self.receivers.serve([first, *rest])
-
-    def _one_host(self) -> list[Host]:
-        return [self.workers[0].host]
+        for worker in self.workers:
+            for instance in INSTANCES.values():
+                name = f"HUB_{instance}_BASE_URL".upper().replace("-", "_")
+                worker.environment[name] = f"http://127.0.0.1:{self._receiver_port}"
 
     async def _subscribe(self, subscriber: Subscriber) -> None:
         asked = {

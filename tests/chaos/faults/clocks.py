@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Sequence
+from pathlib import Path
 
 from tests.chaos.control import settle
 from tests.chaos.fault import Fault, Laboratory, fault
@@ -13,7 +13,7 @@ from tests.chaos.stage import Stage
 
 def _library() -> str:
     """Debian's package has it in the folder of the machine's architecture."""
-    return next(iter(glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")), "")
+    return str(next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), ""))
 
 
 class _Jump(Fault):
