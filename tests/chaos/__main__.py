@@ -9,13 +9,16 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import uvloop
 
+from tests.chaos import mutants
 from tests.chaos.experiment import Report, Run, experiment
 from tests.chaos.fault import FAULTS
+from tests.chaos.mutations import MUTATIONS
 from tests.chaos.stage import Plan
 
 
@@ -25,9 +28,15 @@ def main() -> int:
     if asked.list:
         for name, fault in sorted(FAULTS.items()):
             print(f"{name:36} {(fault.__doc__ or '').splitlines()[0]}")
+        for name, mutation in MUTATIONS.items():
+            print(f"mutation {name:27} {mutation.broken}")
         return 0
-    names = _chosen(asked.faults) * asked.rounds
     first = asked.first_seed if asked.first_seed is not None else int(time.time()) % 1_000_000
+    if asked.mutations:
+        caught = mutants.run(_chosen(MUTATIONS, asked.mutations, "mutation"), first, _say)
+        print(mutants.table(caught))
+        return 0 if all(one.found for one in caught) else 1
+    names = _chosen(FAULTS, asked.faults, "fault") * asked.rounds
     reports = []
     for seed in range(first, first + asked.seeds):
         plan = Plan(workers=asked.workers)
@@ -46,6 +55,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--events", type=int, default=20_000, help="messages per run")
     parser.add_argument("--rate", type=float, default=0.0, help="messages per second at most; 0: no limit")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--mutations", help="break the hub instead: names or patterns of mutations")
     parser.add_argument("--report", type=Path, help="write all reports there, as JSON")
     parser.add_argument(
         "--keep", action="store_true", help="keep the logs of every run, not only of wrong ones"
@@ -54,18 +64,22 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _chosen(text: str) -> list[str]:
+def _chosen(known: Collection[str], text: str, what: str) -> list[str]:
     patterns = [] if text == "none" else text.split(",")
-    unknown = [one for one in patterns if not any(fnmatchcase(name, one) for name in FAULTS)]
+    unknown = [one for one in patterns if not any(fnmatchcase(name, one) for name in known)]
     if unknown:
-        sys.exit(f"no fault is called {', '.join(unknown)}; --list names all")
-    return [name for name in FAULTS if any(fnmatchcase(name, one) for one in patterns)]
+        sys.exit(f"no {what} is called {', '.join(unknown)}; --list names all")
+    return [name for name in known if any(fnmatchcase(name, one) for one in patterns)]
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _run(run: Run, *, keep: bool) -> Report:
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{run.seed}-"))
     print(f"seed {run.seed}: {run.events} messages, {len(run.faults)} faults, logs in {folder}", flush=True)
-    report = uvloop.run(experiment(run, folder, lambda line: print(line, flush=True)))
+    report = uvloop.run(experiment(run, folder, _say))
     print(summary(report), flush=True)
     if report.right and not keep:
         shutil.rmtree(folder, ignore_errors=True)

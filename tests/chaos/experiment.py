@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -49,6 +50,8 @@ class Run:
     mix: Mix = field(default_factory=Mix)
     lines: int = 96
     rate: float = 0.0
+    quiet_s: float = 60.0
+    """Without any delivery before what is missing is given up: longer than any wait of the schedule."""
 
 
 @dataclass
@@ -141,7 +144,7 @@ async def _play(run: Run, lab: Laboratory, report: Report, say: Say) -> None:
             report.struck.append(await _strike(act, lab, run.seed, say))
         lab.generator.more = False
         await _finish(sending, lab)
-        await _drain(lab, say)
+        await _drain(lab, run.quiet_s, say)
     finally:
         braking.cancel()
         sending.cancel()
@@ -178,7 +181,11 @@ async def _healed(lab: Laboratory) -> float | None:
         runs = all(one.ready() for one in stage.processes) and all(one.alive() for one in stage.brokers.all)
         return runs and lab.generator.accepted >= accepted and _taken(lab) >= taken
 
-    return round(time.monotonic() - began, 1) if await until(well, _HEAL_S, 0.1) else None
+    if await until(well, _HEAL_S, 0.1):
+        return round(time.monotonic() - began, 1)
+    for process in lab.stage.processes:
+        process.send(signal.SIGUSR1)  # what it waits for is then in its log
+    return None
 
 
 def _taken(lab: Laboratory) -> int:
@@ -202,7 +209,7 @@ async def _finish(sending: asyncio.Task[None], lab: Laboratory) -> None:
     sending.result()
 
 
-async def _drain(lab: Laboratory, say: Say) -> None:
+async def _drain(lab: Laboratory, quiet_s: float, say: Say) -> None:
     """Until everything arrived, or nothing did for long."""
     wanted = {
         one.name: lab.truth.expected(one.party, one.types, repeats=True).must for one in lab.stage.subscribers
@@ -217,7 +224,7 @@ async def _drain(lab: Laboratory, say: Say) -> None:
     began, told = time.monotonic(), 0.0
     while left := missing():
         now = time.monotonic()
-        if now - max(lab.stage.receivers.last_taken, began) > _QUIET_S:
+        if now - max(lab.stage.receivers.last_taken, began) > quiet_s:
             return
         if now - told > 10:
             told = now

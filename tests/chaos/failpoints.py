@@ -13,6 +13,8 @@ from typing import Any
 
 import confluent_kafka
 
+from tests.chaos.child import main
+
 
 class _Countdown:
     def __init__(self, text: str) -> None:
@@ -58,7 +60,4 @@ def set_up(text: str) -> None:
 
 if __name__ == "__main__":
     set_up(os.environ["HUB_CHAOS_POINT"])
-
-    from hub.cli.main import app
-
-    app()
+    main()

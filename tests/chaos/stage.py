@@ -38,7 +38,7 @@ class Plan:
     partitions: int = 4
     disk_mb: int = 4096
     apart: bool = True
-    wrapper: tuple[str, ...] = ("hub",)
+    wrapper: tuple[str, ...] = ("tests.chaos.child",)
     speed: float = 2000.0
 
 
