@@ -70,6 +70,8 @@ class Transactor:
         True when committed. False when the group has moved on without us, or when we are to stop: whoever holds
         the partitions next reads the same records again. Blocks, retrying, while Kafka is away.
         """
+        if fence.generation < 0:
+            return False  # Kafka takes it for somebody outside all groups, and lets it move what it likes
         pause = 0.1
         while not self._stopping.is_set():
             try:
@@ -97,7 +99,7 @@ class Transactor:
         produce(producer, outputs)
         offsets = [TopicPartition(topic, part, offset) for (topic, part), offset in positions.items()]
         try:
-            producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT)
+            _bounded(lambda: producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT))
         except KafkaException as error:
             if error.args[0].code() not in _NOT_US_ANY_MORE:
                 raise
@@ -136,6 +138,27 @@ class Transactor:
         if self._producer is not None:
             self._producer.purge()
             self._producer = None
+
+
+def _bounded(call):
+    from threading import Thread
+
+    result = []
+
+    def run():
+        try:
+            call()
+            result.append(None)
+        except KafkaException as error:
+            result.append(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(_TIME_LIMIT + 2)
+    if not result:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+    if result[0] is not None:
+        raise result[0]
 
 
 def produce(producer: Producer, outputs: Iterable[Output]) -> None:

@@ -19,7 +19,7 @@ from tests.chaos import faults as _all_faults
 from tests.chaos import script
 from tests.chaos.checker import Findings, judge, judge_letters
 from tests.chaos.fault import FAULTS, Fault, Laboratory
-from tests.chaos.generator import INSTANCES, Generator, Mix
+from tests.chaos.generator import FRESH, INSTANCES, Generator, Mix
 from tests.chaos.processes import until
 from tests.chaos.reading import arrivals_in, letters
 from tests.chaos.stage import Plan, Stage
@@ -30,7 +30,6 @@ assert _all_faults  # which entered themselves in the register
 
 Say = Callable[[str], None]
 
-_HEALED_BY = 50  # messages that must be accepted, and deliveries taken, for all to be well again
 _HEAL_S = 90.0
 _QUIET_S = (
     60.0  # without any delivery before what is missing is given up; longer than any wait of the schedule
@@ -172,14 +171,18 @@ async def _strike(act: script.Act, lab: Laboratory, seed: int, say: Say) -> Stru
 
 
 async def _healed(lab: Laboratory) -> float | None:
-    """Seconds until everything runs, accepts and delivers again; None if that took too long."""
+    """Seconds until everything runs, and the first messages accepted from now on are delivered; None if too long."""
     began = time.monotonic()
-    accepted, taken = lab.generator.accepted + _HEALED_BY, _taken(lab) + _HEALED_BY
+    lab.generator.fresh.clear()
 
     def well() -> bool:
-        stage = lab.stage
+        stage, fresh = lab.stage, lab.generator.fresh
         runs = all(one.ready() for one in stage.processes) and all(one.alive() for one in stage.brokers.all)
-        return runs and lab.generator.accepted >= accepted and _taken(lab) >= taken
+        return (
+            runs
+            and len(fresh) == FRESH
+            and all(any(key in one.keys for one in stage.subscribers) for key in fresh)
+        )
 
     if await until(well, _HEAL_S, 0.1):
         return round(time.monotonic() - began, 1)
@@ -188,14 +191,12 @@ async def _healed(lab: Laboratory) -> float | None:
     return None
 
 
-def _taken(lab: Laboratory) -> int:
-    return sum(one.taken for one in lab.stage.subscribers)
-
-
 async def _brake(lab: Laboratory) -> None:
     """Keep the generator from running far ahead of what is delivered."""
     while True:
-        lab.generator.hold(lab.generator.accepted - _taken(lab) > _BEHIND)
+        lab.generator.hold(
+            lab.generator.accepted - sum(len(one.keys) for one in lab.stage.subscribers) > _BEHIND
+        )
         await asyncio.sleep(0.2)
 
 
@@ -216,10 +217,7 @@ async def _drain(lab: Laboratory, quiet_s: float, say: Say) -> None:
     }
 
     def missing() -> int:
-        return sum(
-            len(wanted[one.name] - {arrival.key for arrival in one.arrivals if arrival.key})
-            for one in lab.stage.subscribers
-        )
+        return sum(len(wanted[one.name] - one.keys) for one in lab.stage.subscribers)
 
     began, told = time.monotonic(), 0.0
     while left := missing():

@@ -16,10 +16,13 @@ from random import Random
 
 import aiohttp
 
+from tests.chaos.checker import Key
 from tests.chaos.payloads import ROUTE, Payloads, raw_id_of, signed
-from tests.chaos.truth import Lane, Truth
+from tests.chaos.truth import PAYMENT, Lane, Truth
 
 INSTANCES = {"E08000025": "birmingham-pay", "E09000033": "westminster-pay"}
+
+FRESH = 50
 
 _TIME_LIMIT = 6.0  # seconds that a source waits for an answer
 _RECENT = 200  # messages that may be sent once more
@@ -47,6 +50,9 @@ class Generator:
         self.sent = 0
         self.accepted = 0
         """Messages accepted so far, repeats and poison not counted: what progress is measured by."""
+        self.fresh: set[Key] = set()
+        """The next messages that are accepted are noted here, up to `FRESH`; whoever wants to see them delivered
+        empties it first."""
         self.poison_due = 0
         self.more = False
         """Go on beyond what was asked for: there are still faults to come."""
@@ -126,6 +132,8 @@ class Generator:
             return
         if lane.feeless and lane.accepted == 0:
             self.truth.poison_claimed(f"route:{ROUTE}:{lane.subject}")
+        if len(self.fresh) < FRESH:
+            self.fresh.add((f"{PAYMENT}:{lane.subject}", lane.accepted))
         lane.accepted += 1
         lane.doubtful = False
         self.accepted += 1

@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from hub.delivery.signing import ID_HEADER, Secret, SignatureError, verify
-from tests.chaos.checker import Arrival
+from tests.chaos.checker import Arrival, Key
 from tests.chaos.payloads import amount_of, description_of, reference_of
 from tests.chaos.truth import FEE_TYPE, key_of
 
@@ -48,6 +48,8 @@ class Subscriber:
     id: str = ""
     secret: Secret | None = None
     arrivals: list[Arrival] = field(default_factory=list)
+    keys: set[Key] = field(default_factory=set)
+    """What `arrivals` are about."""
     met: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -128,7 +130,10 @@ class Receivers:
         except SignatureError:
             return False
         self.last_taken = time.monotonic()
-        subscriber.arrivals.append(arrival_of(msgspec.json.decode(body), headers.get(ID_HEADER, "")))
+        arrival = arrival_of(msgspec.json.decode(body), headers.get(ID_HEADER, ""))
+        subscriber.arrivals.append(arrival)
+        if arrival.key is not None:
+            subscriber.keys.add(arrival.key)
         return True
 
 
