@@ -17,10 +17,10 @@ from hub.sdk.errors import HubError, Retry, Stop
 from hub.sdk.fleet import Fleet
 from hub.sdk.polling import Page, PollingSource
 from hub.stream import topics
+from hub.stream.raw import raw_output
 from hub.stream.reading import read_all
 from hub.stream.records import Batch, Fence, Output, Positions
 from hub.stream.transactions import Transactor
-from hub.stream.translate import INSTANCE, RAW_ID, SOURCE
 
 log = structlog.get_logger()
 
@@ -128,13 +128,9 @@ class Polling:
         outputs = []
         for item in page.items:
             body = json.dumps(item, separators=(",", ":")).encode()
-            headers = [
-                (RAW_ID, source.raw_id(item, body).encode()),
-                (INSTANCE, source.instance.name.encode()),
-                (SOURCE, source.name.encode()),
-            ]
-            topic = topics.raw(source.instance.connector)
-            outputs.append(Output(topic, source.raw_key(item, body).encode(), body, headers))
+            outputs.append(
+                raw_output(source, source.raw_id(item, body), source.raw_key(item, body), body, {})
+            )
         return outputs
 
     async def _commit(self, key: str, outputs: list[Output], state: Cursor) -> bool:

@@ -15,12 +15,10 @@ from hub.sdk.errors import Reject
 from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet
 from hub.stream import topics
+from hub.stream.raw import INSTANCE, RAW_ID, SOURCE, attributes_of
 from hub.stream.records import Batch, Output, Record
 from hub.stream.seen import Seen
 from hub.stream.stage import dead_letter_outputs, journal_output
-
-#: Headers of a raw record, written by whoever accepted it.
-RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
 
 
 class Translate:
@@ -53,7 +51,8 @@ class Translate:
     def _translate(self, record: Record, seen: set[bytes], partition: int) -> list[Output]:
         raw_id = header(record.headers, RAW_ID)
         member = self._fleet.member(header(record.headers, INSTANCE))
-        facts = member.source(header(record.headers, SOURCE)).translate(record.value or b"")
+        source = member.source(header(record.headers, SOURCE))
+        facts = source.translate(record.value or b"", attributes_of(record.headers))
         events = [to_event(fact, member.instance.source, member.instance.party, raw_id) for fact in facts]
         encoded = [self._encode(event) for event in events]  # all or none: before anything is marked
         outputs: list[Output] = []
