@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import io
 import os
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -95,6 +98,74 @@ class SftpSimulator(Simulator):
             self.sftp_port = server.sockets[0].getsockname()[1]
             yield f"sftp://127.0.0.1:{self.sftp_port}"
             server.close()
+
+
+class FileSimulator(SftpSimulator):
+    """A system that leaves CSV files. A subclass says what a row is, and where the format is another how rows are
+    written; the contract suites of file drops and registers need no more.
+
+    `register` holds the rows of the system by their key, for those that write all of them each time.
+    """
+
+    #: Name of the file that is written as the n-th: `{n}`.
+    file_name: ClassVar[str] = "file-{n:06}.csv"
+    #: Whether each file holds all rows rather than new ones.
+    whole: ClassVar[bool] = False
+
+    def __init__(self, clock: Clock | None = None, seed: int | None = None) -> None:
+        super().__init__(clock, seed)
+        self.register: dict[str, dict[str, str]] = {}
+        self._made = 0
+        self._written = 0
+
+    def row(self, number: int) -> tuple[str, dict[str, str]]:
+        """The subject of its facts (for a register, its key), and a row; another for every number."""
+        raise NotImplementedError
+
+    def altered(self, row: dict[str, str]) -> dict[str, str]:
+        """The same entry of a register, changed in a way that tells a fact."""
+        raise NotImplementedError
+
+    def encode(self, rows: Iterable[dict[str, str]]) -> bytes:
+        """Rows as the bytes of a file: CSV with a header, unless overridden."""
+        text, rows = io.StringIO(newline=""), list(rows)
+        writer = csv.DictWriter(text, list(rows[0]) if rows else ["empty"])
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue().encode()
+
+    def spoilt(self, body: bytes) -> bytes:
+        """A file with one more row that cannot be read, in its middle."""
+        lines = body.splitlines(keepends=True)
+        middle = (len(lines) + 1) // 2
+        return b"".join([*lines[:middle], b"one,field,too,many" + b",x" * 60 + b"\r\n", *lines[middle:]])
+
+    def populate(self, count: int) -> set[str]:
+        """Write a file with `count` new rows; gives their subjects."""
+        rows = dict(self._new() for _ in range(count))
+        self.register |= rows
+        self.write(self.encode((self.register if self.whole else rows).values()))
+        return set(rows)
+
+    def alter(self) -> Counter[tuple[str, str]]:
+        """Write a register that differs from the one before: gives kind and key of each difference."""
+        keys = sorted(self.register)
+        gone, changed = keys[0], keys[1]
+        del self.register[gone]
+        self.register[changed] = self.altered(self.register[changed])
+        (added,) = self.populate(1)
+        return Counter([("removed", gone), ("changed", changed), ("added", added)])
+
+    def write(self, body: bytes) -> str:
+        """Leave the next file; gives its name."""
+        self._written += 1
+        name = self.file_name.format(n=self._written)
+        self.drop(name, body)
+        return name
+
+    def _new(self) -> tuple[str, dict[str, str]]:
+        self._made += 1
+        return self.row(self._made)
 
 
 class _Login(asyncssh.SSHServer):

@@ -26,7 +26,7 @@ def works(fleet: Fleet, servers: str, partitions: int, folder: Path) -> dict[str
     for member in fleet.members.values():
         for source in member.sources:
             key = key_of(source)
-            work = _work(source, key, log, partition_of(key, partitions), folder)
+            work = work_of(source, key, log, partition_of(key, partitions), folder)
             if work is not None:
                 made[key] = work
     return made
@@ -37,7 +37,8 @@ def key_of(source: Source[Any, Any]) -> str:
     return f"{source.instance.name}/{source.name}"
 
 
-def _work(source: Source[Any, Any], key: str, log: Log, partition: int, folder: Path) -> Work | None:
+def work_of(source: Source[Any, Any], key: str, log: Log, partition: int, folder: Path) -> Work | None:
+    """The work of a source; None for one that is not run by a worker. Arguments as for `works`."""
     if isinstance(source, PollingSource):
         return Polling(source)
     if isinstance(source, MailboxSource):

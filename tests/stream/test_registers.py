@@ -121,7 +121,7 @@ async def test_what_dies_in_the_middle_is_gone_on_with_from_any_machine(
     for life in range(60):
         disk = tmp_path / f"disk {rng.randrange(3)}"
         async with at_work(kafka, borrowed, register(instance, inbox), disk):
-            goal = min(len(changes(kafka, instance)) + rng.randrange(1, 400), expected.total())
+            goal = min(len(changes(kafka, instance)) + rng.randrange(200, 900), expected.total())
             if life and archived(inbox, 1)() and not (inbox / "2.csv").exists():
                 put(inbox, "2.csv", second)
             done = archived(inbox, 2)
