@@ -50,8 +50,8 @@ def read(bundle: Bundle) -> Told:
     if event == "servicerequest-response":
         return _answer(bundle, header)
     raise Reject(
-        "MessageHeader.event_coding: only service requests and their responses are understood",
-        field="MessageHeader.event_coding",
+        "MessageHeader.eventCoding: only service requests and their responses are understood",
+        field="MessageHeader.eventCoding",
         kind="fhir",
     )
 
