@@ -225,7 +225,7 @@ class Bundle(Element):
 
     resource_type: Literal["Bundle"]
     id: str = Field(pattern=r"^[A-Za-z0-9.-]{1,64}$")
-    type: Literal["message"]
+    kind: Literal["message"] = Field(alias="type")
     meta: BundleMeta
     timestamp: Moment
     entry: tuple[Entry, ...] = Field(min_length=1)
@@ -240,7 +240,8 @@ class Bundle(Element):
 
     def every(self, model: type[R]) -> list[R]:
         """The resources of a kind, in order."""
-        return [entry.resource for entry in self.entry if isinstance(entry.resource, model)]
+        found = (entry.resource for entry in self.entry)
+        return [each for each in found if isinstance(each, model)]
 
     def at(self, reference: Reference, model: type[R]) -> R | None:
         """What a reference leads to, if it is in the bundle and of that kind."""

@@ -20,7 +20,7 @@ from starlette.requests import Request as Incoming
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from connectors.care_referrals.simulated.messages import COUNCIL, DESK, HOSPITAL, WARD, Conversation, resource
+from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation, resource
 from hub.sdk.clock import Clock
 from hub.sdk.simulator import Simulator
 

@@ -1,4 +1,4 @@
-"""Messages of the simulated partners, from the fixtures: one referral's life, under ids of its own."""
+"""Messages for simulators and tests, from the fixtures: one referral's life, under ids of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+FIXTURES = Path(__file__).parent / "fixtures"
 #: Addresses of the two partners in the fixtures.
 HOSPITAL = "https://fhir.nhs.uk/Id/dos-service-id|2000000201"
 COUNCIL = "https://fhir.nhs.uk/Id/dos-service-id|2000000302"
