@@ -92,8 +92,11 @@ class BarsMessages(WebhookSource[Config, Bundle]):
         return {"Authorization": f"Bearer {token.get_secret_value()}"}
 
     def raw_key(self, body: bytes, outline: Mapping[str, Any]) -> str:
-        """The Bundle.id, which BaRS keeps in later messages about a referral."""
-        return str(outline.get("id") or "") or self.raw_id(body, outline)
+        """The conversation as the bundle itself tells it, by the first message's Bundle.id."""
+        try:
+            return self.translate(body)[0].subject
+        except Reject:
+            return self.raw_id(body, outline)
 
     def parse(self, body: bytes, attributes: Attributes) -> Bundle:
         """The bundle, with the conversation that its request's headers name."""
