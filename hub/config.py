@@ -62,6 +62,22 @@ class Delivery(_Section):
     timeout_s: float = Field(15.0, gt=0, le=60, description="Time limit of one delivery attempt, seconds")
 
 
+class Watchdog(_Section):
+    """From when on a part of the hub is ill."""
+
+    stuck_after_s: float = Field(
+        10.0,
+        ge=1,
+        description="Seconds without progress, though there is work, after which a worker is restarted",
+    )
+    behind_after_s: float = Field(
+        10.0, gt=0, description="Seconds that a stage may be behind the end of its topics before that is told"
+    )
+    rebalances_per_minute: int = Field(
+        6, ge=1, description="How often partitions may be dealt anew before that is told"
+    )
+
+
 class HubConfig(_Section):
     """The whole of `hub.yaml`."""
 
@@ -70,6 +86,7 @@ class HubConfig(_Section):
     gateway: Gateway = Gateway()
     kafka: Kafka = Kafka()
     delivery: Delivery = Delivery()
+    watchdog: Watchdog = Watchdog()
     dedup_window_days: int = Field(8, ge=1, le=90, description="How long a repeated fact is recognised")
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Generic, Literal, TextIO
 
+import msgspec
 from pydantic import AwareDatetime, Field, ValidationError
 
 from hub.events.ids import derive
@@ -54,6 +55,8 @@ class FileDropSource(Source[C, R], Generic[C, R]):
 
     name = "files"
     every: ClassVar[timedelta] = timedelta(minutes=1)
+    #: How long listing, or one piece of a file, may take; then the round is cancelled and begun again later.
+    patience: ClassVar[timedelta] = timedelta(minutes=2)
     #: Names of the files, as a shell pattern, case and all.
     pattern: ClassVar[str] = "*"
     #: How long a file must not have changed before it counts as complete.
@@ -78,7 +81,7 @@ class FileDropSource(Source[C, R], Generic[C, R]):
         """
         raise NotImplementedError
 
-    def raw_id(self, body: bytes, file: Dropped, line: int) -> str:
+    def raw_id(self, file: Dropped, line: int) -> str:
         """The id of the raw record of a row: the same row of the same file, the same id."""
         return derive(self.instance.source, self.name, file.digest, str(line))
 
@@ -190,10 +193,15 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
             return False
         return True
 
-    @staticmethod
-    def change(key: str, before: Row | None, after: Row | None, file: Dropped, number: int) -> dict[str, Any]:
-        """A change as it is landed. `number` counts the registers of the instance."""
-        kind = "added" if before is None else "removed" if after is None else "changed"
-        moment = file.modified.astimezone(UTC).isoformat()
-        told = {"kind": kind, "key": key, "at": moment, "id": f"{key}:{number}"}
-        return told | {"before": before, "after": after}
+    def change_key(self, key: str, row: Mapping[str, Any]) -> str:
+        """The Kafka key of a change: what `key_field` finds in the row, or else the row's key."""
+        return lookup(row, self.key_field) or key
+
+
+def change_of(
+    key: str, before: bytes | None, after: bytes | None, modified: datetime, number: int
+) -> dict[str, Any]:
+    """A change as it is landed. `before` and `after` are JSON; `number` counts the registers of the instance."""
+    kind = "added" if before is None else "removed" if after is None else "changed"
+    told = {"kind": kind, "key": key, "at": modified.astimezone(UTC).isoformat(), "id": f"{key}:{number}"}
+    return told | {name: row and msgspec.Raw(row) for name, row in (("before", before), ("after", after))}

@@ -35,6 +35,8 @@ class MailboxSource(Source[C, R], Generic[C, R]):
 
     name = "mailbox"
     every: ClassVar[timedelta] = timedelta(minutes=5)
+    #: How long one call, or one piece of a download, may take; then the round is cancelled and begun again later.
+    patience: ClassVar[timedelta] = timedelta(minutes=1)
     #: The dotted name, in the JSON, of the message's own id, where one message may be sent twice under two ids.
     message_field: ClassVar[str] = ""
     #: Largest message taken, bytes, decompressed; a larger one is set aside.

@@ -47,7 +47,7 @@ class Place(Protocol):
     async def write(self, name: str, chunks: AsyncIterable[bytes]) -> int:
         """Write under a temporary name, then rename, replacing what is there; the size. Nobody sees half a file."""
 
-    async def move(self, name: str, folder: str) -> None:
+    async def move(self, name: str, folder: str, new_name: str) -> None:
         """Move a file into a folder below, made if missing; one of the same name there is replaced."""
 
     async def close(self) -> None:
@@ -139,12 +139,12 @@ class LocalPlace:
             raise Retry(f"the file cannot be written: {type(error).__name__}") from None
         return size
 
-    async def move(self, name: str, folder: str) -> None:
+    async def move(self, name: str, folder: str, new_name: str) -> None:
         """See `Place`."""
         there = self._folder / checked(folder)
         try:
             there.mkdir(exist_ok=True)
-            (self._folder / checked(name)).replace(there / name)
+            (self._folder / checked(name)).replace(there / checked(new_name))
         except FileNotFoundError:
             raise Reject("the file is no longer there", field="name", kind="file-gone") from None
         except OSError as error:
@@ -204,13 +204,13 @@ class SftpPlace:
             raise await self._failed(error, "the folder") from None
         return size
 
-    async def move(self, name: str, folder: str) -> None:
+    async def move(self, name: str, folder: str, new_name: str) -> None:
         """See `Place`."""
         there = f"{self._folder}/{checked(folder)}"
         try:
             client = await self._open()
             await client.makedirs(there, exist_ok=True)
-            await self._rename(client, f"{self._folder}/{checked(name)}", f"{there}/{name}")
+            await self._rename(client, f"{self._folder}/{checked(name)}", f"{there}/{checked(new_name)}")
         except (OSError, asyncssh.Error) as error:
             raise await self._failed(error, "the file") from None
 

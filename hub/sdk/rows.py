@@ -20,6 +20,8 @@ Row = Mapping[str, Any]
 #: Longest field of a CSV file, characters: what is longer is a quote that was never closed.
 _LONGEST_FIELD = 1 << 20
 
+_encode = msgspec.json.Encoder(order="deterministic").encode  # so that rows can be compared by their bytes
+
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
@@ -137,6 +139,6 @@ def encoded(row: Row | BadRow) -> tuple[bytes, str]:
     if None in row:
         return json.dumps(list(row.values())).encode(), "the row has more fields than the header"
     try:
-        return msgspec.json.encode(row), ""
+        return _encode(row), ""
     except UnicodeEncodeError:
         return json.dumps(row).encode(), "the row is not in the encoding of the file"

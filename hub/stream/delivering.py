@@ -23,8 +23,9 @@ from hub.events.kafka import header
 from hub.journal.entry import Entry
 from hub.registry.schemas import Registry
 from hub.sdk.errors import Reject
-from hub.stream import topics
+from hub.stream import failpoints, topics
 from hub.stream.pending import Stored, over, read_waiting, waiting
+from hub.stream.progress import Progress
 from hub.stream.reading import read_since
 from hub.stream.records import Batch, Fence, Output, Positions, Record, positions_of
 from hub.stream.routing import ONLY, event_of, letter_of
@@ -57,7 +58,8 @@ class Delivering:
         self._transactor = transactor
         self._fence = fence
         self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
+        self.progress = Progress(self.name)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name, initializer=self.progress.bind)
         self._kept: dict[Key, tuple[Delivery, Record]] = {}  # all that is in the lanes, with its record
         self._durable: set[Key] = set()  # those with a record in hub.deliveries
         self._committed: Positions = {}  # what this stage committed since the partitions were assigned
@@ -69,6 +71,8 @@ class Delivering:
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on."""
         async for batch in stream:
+            self.progress.took(batch)
+            await failpoints.at(f"{self.name}.took", len(batch.records))
             await self._batches.put(batch)
             self._wake.set()
 
@@ -86,7 +90,7 @@ class Delivering:
         """All partitions are taken back: forget everything; whoever gets them reads it again."""
         self._to_load.clear()
         while not self._batches.empty():
-            self._batches.get_nowait()
+            self.progress.returned([self._batches.get_nowait()])
         for topic, partition in {(d.topic, d.partition) for d, _ in self._kept.values()}:
             await self._lanes.drop(topic, partition)
         self._lanes.take()
@@ -135,8 +139,10 @@ class Delivering:
         batches, current = [], self._fence()[0]
         while not self._batches.empty():
             batch = self._batches.get_nowait()
-            if batch.fence == current:  # of an older generation: somebody else's by now, or read again
+            if batch.fence == current:
                 batches.append(batch)
+            else:  # of an older generation: somebody else's by now, or read again
+                self.progress.returned([batch])
         outputs: list[Output] = []
         new = await self._catch_up(outputs)
         new += [
@@ -158,9 +164,12 @@ class Delivering:
         if outputs and not moved:
             moved = self._stand(steps)
         if moved:
-            done = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._transactor.commit, outputs, moved, current
-            )
+            await failpoints.at(f"{self.name}.commit")
+            with self.progress.work():
+                done = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._transactor.commit, outputs, moved, current
+                )
+            (self.progress.committed if done else self.progress.returned)(batches)
             if done and self._fence()[0] == current:  # otherwise `revoked` has put everything back meanwhile
                 self._committed.update(moved)
 

@@ -84,6 +84,21 @@ class Batch:
 Positions = dict[tuple[str, int], int]
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A worker in its group: who it is, whether its partitions are settled, and where each of them stands.
+
+    `assigned` is where it stood when it was assigned, `handed` where the batches end that agents were given, and
+    `fetched` where the client reads next.
+    """
+
+    fence: Fence
+    settled: bool
+    assigned: Positions
+    handed: Positions
+    fetched: Positions
+
+
 def positions_of(batches: Iterable[Batch]) -> Positions:
     """Per topic and partition, the offset to commit after `batches`."""
     moved: Positions = {}

@@ -12,7 +12,8 @@ import msgspec
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.journal.entry import Entry, packed
-from hub.stream import topics
+from hub.stream import failpoints, topics
+from hub.stream.progress import Progress
 from hub.stream.records import Batch, Output, Record, positions_of
 from hub.stream.transactions import Transactor
 
@@ -41,13 +42,18 @@ class StageRunner:
         self.name = stage.name
         self._stage = stage
         self._transactor = transactor
+        self.progress = Progress(stage.name)
         self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
-        self._processing = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
+        self._processing = ThreadPoolExecutor(
+            1, thread_name_prefix=stage.name, initializer=self.progress.bind
+        )
         self._committing = ThreadPoolExecutor(1, thread_name_prefix=f"{stage.name}-commit")
 
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on, and waits when the stage is behind."""
         async for batch in stream:
+            self.progress.took(batch)
+            await failpoints.at(f"{self.name}.took", len(batch.records))
             await self._queue.put(batch)
 
     async def run(self) -> None:
@@ -77,11 +83,17 @@ class StageRunner:
         return batches
 
     def _process(self, batches: Sequence[Batch]) -> list[Output]:
+        failpoints.reached(self.name, sum(len(batch.records) for batch in batches))
         return [output for batch in batches for output in self._stage.process(batch)]
 
     def _commit(self, batches: Sequence[Batch], outputs: Sequence[Output]) -> None:
-        if not self._transactor.commit(outputs, positions_of(batches), batches[0].fence):
+        failpoints.reached(f"{self.name}.commit")
+        if self._transactor.commit(outputs, positions_of(batches), batches[0].fence):
+            self.progress.committed(batches)
+            failpoints.reached(f"{self.name}.committed")
+        else:
             self._stage.forget(batches)
+            self.progress.returned(batches)
 
 
 _encode = msgspec.json.Encoder().encode

@@ -14,16 +14,22 @@ from hub.events.problem import Misconfigured, Problem
 DEAD_LETTERS = "dead-letters"
 JOURNAL = "hub.journal"
 CONNECTORS = "hub.connectors"
+CONTROLS = "hub.controls"
+REGISTERS = "hub.registers"
 SUBSCRIPTIONS = "hub.subscriptions"
 DELIVERIES = "hub.deliveries"
 SEEN = "hub.seen"
 JOBS = "hub.jobs"
 PARKED = "hub.parked"
+WORKERS = "hub.workers"
 
 DEAD_LETTER_DAYS = 365
 """How long dead letters are kept, and the marks of what became of them."""
 
 _DAY_MS = 86_400_000
+
+_OF_THE_MOMENT = {"cleanup.policy": "compact,delete", "retention.ms": str(_DAY_MS), "segment.ms": "600000"}
+"""Settings of a topic of which only the newest record per key counts, and that is written all the time."""
 
 
 def raw(connector: str) -> str:
@@ -73,8 +79,8 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
     def lasting(days: int) -> dict[str, str]:
         return {"retention.ms": str(days * _DAY_MS)}
 
-    def compacted(name: str, partitions: int) -> Topic:
-        return Topic(name, partitions, kafka.replication, {"cleanup.policy": "compact"})
+    def compacted(name: str, partitions: int, **settings: str) -> Topic:
+        return Topic(name, partitions, kafka.replication, {"cleanup.policy": "compact", **settings})
 
     return [
         *(kept(raw(name), kafka.raw_retention_days) for name in connectors),
@@ -84,9 +90,13 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
         kept(JOURNAL, kafka.event_retention_days),
         kept(SEEN, config.dedup_window_days),
         compacted(CONNECTORS, kafka.partitions),
+        compacted(CONTROLS, 1),
+        # A copy of a register that is a few days old must still hear of what was removed.
+        compacted(REGISTERS, kafka.partitions, **{"delete.retention.ms": str(7 * _DAY_MS)}),
         compacted(DELIVERIES, kafka.partitions),
         compacted(PARKED, kafka.partitions),
         compacted(SUBSCRIPTIONS, 1),
+        Topic(WORKERS, 1, kafka.replication, _OF_THE_MOMENT),
         Topic(JOBS, 1, kafka.replication, {"cleanup.policy": "compact,delete", **lasting(DEAD_LETTER_DAYS)}),
     ]
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import aiokafka
@@ -21,7 +22,7 @@ from faust.types.tuples import TP, ConsumerMessage
 
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
-from hub.stream.records import Batch, Fence, Positions
+from hub.stream.records import Batch, Fence, Positions, Standing, positions_of
 
 
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
@@ -68,11 +69,13 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # F
         # these records belong to this generation. During a reassignment aiokafka returns none.
         coordinator = consumer._coordinator
         fence = Fence(self.app.conf.id, coordinator.generation, coordinator.member_id)
-        return {
-            tp: [Batch(tp.topic, tp.partition, Fetched(tp.topic, tp.partition, chunks), fence)]
+        batches = {
+            tp: Batch(tp.topic, tp.partition, Fetched(tp.topic, tp.partition, chunks), fence)
             for tp, chunks in fetched.items()
             if chunks
         }
+        self.consumer.handed.update(positions_of(batches.values()))
+        return {tp: [batch] for tp, batch in batches.items()}
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock detector only logs, and judges by commits that we do not make through it."""
@@ -83,6 +86,8 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
 
     _positions: Positions = {}  # noqa: RUF012 - replaced as a whole, never changed
     _told: Fence | None = None
+    handed: Positions = {}  # noqa: RUF012 - replaced at each assignment
+    """Per partition, where the batches that were handed to agents end."""
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -116,17 +121,51 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         offsets = {tp: found[tp.topic, tp.partition] for tp in places}
         await self._thread.seek_wait(offsets)
         self._positions = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        self.handed = dict(self._positions)
+        await self._tell()
+        return offsets
+
+    async def with_nothing(self) -> None:
+        """There are more workers than partitions: Faust seeks nothing then, so that nobody would be told."""
+        if not self.assignment():
+            self._positions, self.handed = {}, {}
+            await self._tell()
+
+    async def _tell(self) -> None:
         fence, positions = self.membership()
         if fence != self._told:  # Faust seeks more than once
             self._told = fence
             self.app.read_again = frozenset()
             await self.app.on_positioned(positions)
-        return offsets
 
     def membership(self) -> tuple[Fence, Positions]:
         """Who we are in the group now, and the positions that its partitions had when they were assigned."""
         coordinator = self._thread._ensure_consumer()._coordinator
         return Fence(self.app.conf.id, coordinator.generation, coordinator.member_id), self._positions
+
+    def standing(self) -> Standing:
+        """All that is known of where we stand. From any thread: what changes meanwhile is one or the other."""
+        fence, positions = self.membership()
+        return Standing(fence, not self.app.rebalancing, positions, dict(self.handed), self._fetched())
+
+    def _fetched(self) -> Positions:
+        subscription = self._thread._ensure_consumer()._subscription.subscription
+        assignment = subscription.assignment if subscription else None
+        if assignment is None:
+            return {}
+        states = {tp: assignment.state_value(tp) for tp in assignment.tps}
+        return {
+            (tp.topic, tp.partition): state._position
+            for tp, state in states.items()
+            if state is not None and state._position is not None
+        }
+
+    def leave(self, timeout: float = 1.0) -> None:
+        """Leave the group now, from any thread but the consumer's own; who cannot is missed a moment later."""
+        coordinator = self._thread._ensure_consumer()._coordinator
+        leaving = coordinator._maybe_leave_group()
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(leaving, self._thread.thread_loop).result(timeout)
 
 
 def _servers(consumer: Consumer) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,26 @@ from hub.loading import Loaded
 from hub.registry.readable import readable
 from hub.stream import memory, topics
 from hub.stream.app import make_app
+from hub.stream.controls import Controls
 from hub.stream.delivering import Delivering
+from hub.stream.health import Limits
+from hub.stream.instances import Instances
 from hub.stream.journalling import Journalling
-from hub.stream.polling import Polling
-from hub.stream.records import Fence, Positions
+from hub.stream.progress import Progress
+from hub.stream.pulling import works
+from hub.stream.records import Fence, Positions, Standing
 from hub.stream.routing import Routing
 from hub.stream.seen import Seen
 from hub.stream.stage import StageRunner
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate
+from hub.stream.watchdog import Watchdog, Watched
 
 log = structlog.get_logger()
+
+#: What could not end in order within so many seconds of being told to stop does not end in order.
+STOP_S = 8.0
 
 
 class Worker:
@@ -44,7 +52,7 @@ class Worker:
         self._data_dir = data_dir
         self._name = name
         self._master_key = master_key
-        self._ready = asyncio.Event()
+        self._positioned = False
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
@@ -67,21 +75,32 @@ class Worker:
             return await sender.send(subscription, event.envelope, self._readable(event))
 
         lanes = Lanes(send, Schedule(speed=config.delivery.speed), LoopClock())
-        await loop.run_in_executor(None, subscriptions.follow, self._servers)
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
         delivering = Delivering(
             lanes, subscriptions, self._loaded.registry, self._transactor("deliver"), lambda: _fence(app)
         )
-        polling = Polling(
-            self._loaded.fleet, config.kafka.partitions, self._transactor("poll"), lambda: _fence(app)
+        controls = Controls()
+        await asyncio.gather(
+            *(loop.run_in_executor(None, one.follow, self._servers) for one in (subscriptions, controls))
         )
+        polling = self._instances(controls, lambda: _fence(app))
         agents: dict[Any, list[str]] = dict(stages)
         agents[delivering] = [topics.inbox(party) for party in config.parties]
         agents[polling] = [topics.CONNECTORS]
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
+        limits = config.watchdog
+        watchdog = Watchdog(
+            self._name,
+            self._servers,
+            Limits(limits.stuck_after_s, limits.behind_after_s, limits.rebalances_per_minute),
+        )
+        progress = {runner.name: runner.progress for runner in agents if runner is not polling}
+        feeds = {topic: runner.name for runner, names in agents.items() for topic in names}
+        watched = self._watched(app, progress, feeds, polling, subscriptions)
+        await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(stage.run() for stage in stages), delivering.run()]
         tasks = [asyncio.create_task(one) for one in running]
         try:
@@ -93,10 +112,20 @@ class Worker:
                 task.result()
             raise RuntimeError("the Faust app stopped by itself")
         finally:
-            await self._stop(app, tasks, polling)
-            subscriptions.close()
-            await sender.close()
-            await self._loaded.fleet.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._stop(app, tasks, polling)
+                    await loop.run_in_executor(None, watchdog.stop)
+                    await sender.close()
+                    await self._loaded.fleet.close()
+                    await loop.run_in_executor(None, subscriptions.close)
+                    await loop.run_in_executor(None, controls.close)
+
+    def _instances(self, controls: Controls, fence: Callable[[], tuple[Fence, Positions]]) -> Instances:
+        partitions = self._loaded.settings.config.kafka.partitions
+        folder = self._data_dir / "workers" / self._name
+        made = works(self._loaded.fleet, self._servers, partitions, folder)
+        return Instances(made, partitions, self._transactor("poll"), fence, controls)
 
     def _readable(self, event: Event) -> dict[str, Any]:
         """Data as subscribers read it: times as RFC 3339."""
@@ -117,10 +146,37 @@ class Worker:
     def _transactor(self, stage: str) -> Transactor:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
+    def _watched(
+        self,
+        app: Any,
+        stages: Mapping[str, Progress],
+        stage_of: Mapping[str, str],
+        polling: Instances,
+        subscriptions: Subscriptions,
+    ) -> Watched:
+        def standing() -> Standing | None:
+            found: Standing | None = app.consumer.standing() if self._positioned else None
+            return found
+
+        def leave() -> None:
+            if self._positioned:
+                app.consumer.leave()
+
+        return Watched(
+            loop=asyncio.get_running_loop(),
+            standing=standing,
+            stages=stages,
+            stage_of=stage_of,
+            pollers=lambda: dict(polling.health),
+            broken=lambda: [] if subscriptions.following else ["subscriptions"],
+            leave=leave,
+        )
+
     def _follow_assignment(
-        self, app: Any, delivering: Delivering, polling: Polling, on_ready: Callable[[], None]
+        self, app: Any, delivering: Delivering, polling: Instances, on_ready: Callable[[], None]
     ) -> None:
         async def positioned(positions: Positions) -> None:
+            self._positioned = True
             await delivering.assigned({part for topic, part in positions if topic.startswith("inbox.")})
             await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
             log.info("partitions-assigned", worker=self._name, count=len(positions))
@@ -130,17 +186,22 @@ class Worker:
             await polling.revoked()
             await delivering.revoked()
 
+        async def with_nothing(_app: Any, **_: Any) -> None:
+            await app.consumer.with_nothing()
+
         # Not Faust's signal of the assignment: at that time nobody knows yet where reading goes on.
         app.on_positioned = positioned
         app.on_partitions_revoked.connect(revoked, weak=False)
+        app.on_rebalance_complete.connect(with_nothing, weak=False)
 
-    async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
-        await polling.close()
+    async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Instances) -> None:
+        """Finish what is in hand, then leave the group at once, so that others go on; then all the rest."""
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(app.stop(), timeout=5)
+        await asyncio.gather(polling.close(), *tasks, return_exceptions=True)
+        if self._positioned:
+            await asyncio.get_running_loop().run_in_executor(None, app.consumer.leave)
+        await app.stop()
 
 
 def _fence(app: Any) -> tuple[Fence, Positions]:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx2
 import pytest
-from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Route
@@ -20,6 +19,7 @@ from hub.sdk.fleet import Fleet, Member
 from hub.stream.ingest import Ingest
 from hub.stream.raw import attributes_of
 from hub.stream.reading import read_all
+from tests.stream.at_work import make_topics
 
 
 class Config(ConnectorConfig):
@@ -74,9 +74,7 @@ class Receipts(WebhookSource[Config, Message]):
 @pytest.fixture(scope="module")
 def connector(kafka: str) -> str:
     name = f"door{uuid.uuid4().hex[:8]}"
-    client = AdminClient({"bootstrap.servers": kafka})
-    made = client.create_topics([NewTopic(f"raw.{name}", 1, 1), NewTopic("hub.journal", 4, 1)])
-    made[f"raw.{name}"].result(30)
+    make_topics(kafka, **{f"raw.{name}": 1, "hub.journal": 4})
     return name
 
 
