@@ -1,16 +1,18 @@
-"""A partner behind the BaRS proxy as it behaves, bad days included."""
+"""A partner as it behaves, behind the BaRS proxy and behind an MLLP listener, bad days included."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from typing import Any, ClassVar
+from urllib.parse import parse_qsl
 
 import httpx2
 from joserfc import jwt
@@ -22,7 +24,8 @@ from starlette.routing import BaseRoute, Route
 
 from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation, resource
 from hub.sdk.clock import Clock
-from hub.sdk.simulator import Simulator
+from hub.sdk.mllp_simulator import MllpSimulator
+from hub.sdk.simulator import Listener
 
 #: Pauses before a sender repeats a message, in seconds of the simulator's clock.
 PAUSES = (2, 5, 30, 120, 600)
@@ -54,26 +57,23 @@ class Sent:
     answers: list[int] = field(default_factory=list)
 
 
-class BarsSimulator(Simulator):
-    """The proxy with its token endpoint, and behind it one partner that takes messages and sends its own.
+class CareSimulator(MllpSimulator):
+    """The BaRS proxy with its token endpoint, and behind it one partner that takes messages and sends its own; the
+    same partner's HL7 v2 system, at `mllp_port`.
 
     Set `webhook_url` to `/webhooks/<instance>` of the hub. As a receiver it knows a message by X-Request-Id and
     Bundle.id and answers a repeat 409 `duplicate`; a change to a withdrawn or newer referral is 409 `conflict`.
-    As a sender it repeats on 408, 429, 503, 504 and answers that do not mirror its ids: same bytes, same ids.
-    Faults besides those of `Simulator`: `lost` (taken, then 504), `unmirrored`, `expired` (the token no longer
+    As a sender it repeats on 408, 429, 503, 504 and without an answer: same bytes, same ids.
+    Faults besides those of `MllpSimulator`: `unmirrored` (an answer without the ids), `expired` (the token no longer
     holds), and for what it sends, `twice` and `late`.
     """
 
-    bad_days: ClassVar[Mapping[str, Mapping[str, float]]] = {
-        "answers lost": {"lost": 1.0},
-        "some answers lost": {"lost": 0.4},
+    bad_days: ClassVar[dict[str, dict[str, float]]] = MllpSimulator.bad_days | {
         "too many requests": {"429": 1.0},
         "receiver away": {"503": 1.0},
         "receiver errors": {"500": 0.5},
         "answers of another": {"unmirrored": 1.0},
         "tokens expire": {"expired": 0.5},
-        "half answers": {"cut": 1.0},
-        "no answers": {"hang": 1.0},
         "web pages": {"garbage": 1.0},
         "messages twice": {"twice": 1.0},
         "messages overtake": {"late": 0.6, "twice": 0.3},
@@ -88,6 +88,14 @@ class BarsSimulator(Simulator):
         self._taken: set[tuple[str, str]] = set()
         self._assertions: set[str] = set()
         self._client: httpx2.AsyncClient | None = None
+
+    def listeners(self) -> list[Listener]:
+        """HTTP and MLLP."""
+        return [self.serve_http, self.serve_mllp]
+
+    def effects(self) -> Counter[str]:
+        """Messages taken, by X-Request-Id or MSH-10; a repeat has no effect."""
+        return Counter(request_id for request_id, _ in self._taken) + super().effects()
 
     def routes(self) -> list[BaseRoute]:
         """What the proxy answers."""
@@ -108,6 +116,8 @@ class BarsSimulator(Simulator):
             "api_key": "simulated-api-key",
             "key_id": "test-1",
             "private_key": _key().as_pem(private=True).decode(),
+            "peer_host": "127.0.0.1",
+            "peer_port": self.mllp_port,
         }
 
     def refusal(self, status: int) -> Response:
@@ -183,21 +193,21 @@ class BarsSimulator(Simulator):
         self._client = self._client or httpx2.AsyncClient(timeout=5)
         headers = self._headers(sent.request_id, sent.correlation_id)
         for pause in (*PAUSES, None):
-            status, known = 0, False
+            status = 0
             with suppress(httpx2.RequestError):
                 answer = await self._client.post(
                     f"{self.webhook_url}/$process-message", content=sent.body, headers=headers
                 )
-                status, known = answer.status_code, answer.headers.get("x-request-id") == sent.request_id
+                status = answer.status_code
             sent.answers.append(status)
-            if pause is None or (status and status not in _REPEATED and (known or status in (401, 404))):
+            if pause is None or (status and status not in _REPEATED):
                 return
             await self.clock.sleep(pause)
 
     async def _give_token(self, incoming: Incoming) -> Response:
-        form = await incoming.form()
+        form = dict(parse_qsl((await incoming.body()).decode()))
         try:
-            token = jwt.decode(str(form.get("client_assertion", "")), _key(), algorithms=["RS512"])
+            token = jwt.decode(form.get("client_assertion", ""), _key(), algorithms=["RS512"])
         except (JoseError, ValueError):
             return JSONResponse({"error": "invalid_client"}, 401)
         claims = token.claims
@@ -228,8 +238,6 @@ class BarsSimulator(Simulator):
         if not self._take(correlation_id, bundle):
             return _outcome(409, "REC_CONFLICT", "conflict", mirrored)
         self._taken.add((request_id, bundle["id"]))
-        if self.draw("lost"):
-            return _outcome(504, "TIMEOUT", "timeout")
         if self.draw("unmirrored"):
             return _outcome(200, "RESOURCE_CREATED", "informational")
         return _outcome(200, "RESOURCE_CREATED", "informational", mirrored)

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import hmac
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 
 from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation
 from hub.sdk.clock import Clock
-from hub.sdk.simulator import Simulator
+from hub.sdk.simulator import LOST, Simulator
 
 OURS, THEIRS = "X26ABC1", "X26ABC2"
 _SHARED_KEY = "TestKey"
@@ -54,13 +55,13 @@ class Posted:
 class MeshSimulator(Simulator):
     """A MESH server with our mailbox and a partner's.
 
-    `post` has the partner leave a message for us; `messages` holds all. Faults besides those of `Simulator`: `lost`
-    (a message is accepted, and the answer is 504), `missing` (a chunk cannot be found), `twice` (a message is
-    accepted under two ids), `skewed` (its clock is three hours off, so that no token holds).
+    `post` has the partner leave a message for us; `messages` holds all. Faults besides those of `Simulator`: `missing`
+    (a chunk cannot be found), `twice` (a message is accepted under two ids), `skewed` (its clock is three hours off,
+    so that no token holds).
     """
 
     bad_days: ClassVar[Mapping[str, Mapping[str, float]]] = {
-        "answers lost": {"lost": 1.0},
+        "answers lost": {LOST: 1.0},
         "chunks missing": {"missing": 1.0},
         "some chunks missing": {"missing": 0.3},
         "messages twice": {"twice": 1.0},
@@ -132,6 +133,13 @@ class MeshSimulator(Simulator):
         for number, conversation in enumerate(begun):
             self.refer("ref_i12" if number % 2 else "request_new", 0, conversation)
         return {each.correlation_id if n % 2 else each.bundle_id for n, each in enumerate(begun)}
+
+    def effects(self) -> Counter[str]:
+        """Messages of ours that MESH accepted, by local id."""
+        ours = (posted for posted in self.messages.values() if posted.sender == OURS)
+        return Counter(
+            posted.headers.get("mex-localid", "") for posted in ours if posted.status != "uploading"
+        )
 
     def days_pass(self) -> None:
         """Five days pass for what nobody collected: each sender finds a report."""
@@ -276,8 +284,6 @@ class MeshSimulator(Simulator):
         return self._accepted(posted)
 
     def _accepted(self, posted: Posted) -> Response:
-        if self.draw("lost"):
-            return Response(status_code=504)
         return JSONResponse({"message_id": posted.message_id}, 202, media_type=_V2)
 
     async def _track(self, incoming: Incoming) -> Response:
