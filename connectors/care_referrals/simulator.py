@@ -151,7 +151,7 @@ class CareSimulator(MllpSimulator):
         sent = Sent(str(uuid.uuid4()), conversation.correlation_id, body)
         self.sent.append(sent)
         for _ in range(2 if self.draw("twice") else 1):
-            self.spawn(self._send(sent, self.random.uniform(0, 30) if self.draw("late") else 0.0))
+            self.spawn(self._post(sent, self.random.uniform(0, 30) if self.draw("late") else 0.0))
         return sent
 
     def decide(self, correlation_id: str, accept: bool = True) -> Sent:
@@ -168,7 +168,7 @@ class CareSimulator(MllpSimulator):
         resource(told, "Patient").update(identifier=resource(request, "Patient").get("identifier", []))
         sent = Sent(str(uuid.uuid4()), correlation_id, json.dumps(told).encode())
         self.sent.append(sent)
-        self.spawn(self._send(sent, 0.0))
+        self.spawn(self._post(sent, 0.0))
         return sent
 
     async def stopped(self) -> None:
@@ -187,7 +187,7 @@ class CareSimulator(MllpSimulator):
             "NHSD-Target-Identifier": b64encode(json.dumps(target).encode()).decode(),
         }
 
-    async def _send(self, sent: Sent, wait: float) -> None:
+    async def _post(self, sent: Sent, wait: float) -> None:
         if wait:
             await self.clock.sleep(wait)
         self._client = self._client or httpx2.AsyncClient(timeout=5)
@@ -235,14 +235,14 @@ class CareSimulator(MllpSimulator):
             return _outcome(422, "REC_UNPROCESSABLE_ENTITY", "invariant", mirrored)
         if (request_id, bundle["id"]) in self._taken:
             return _outcome(409, "REC_CONFLICT", "duplicate", mirrored)
-        if not self._take(correlation_id, bundle):
+        if not self._apply(correlation_id, bundle):
             return _outcome(409, "REC_CONFLICT", "conflict", mirrored)
         self._taken.add((request_id, bundle["id"]))
         if self.draw("unmirrored"):
             return _outcome(200, "RESOURCE_CREATED", "informational")
         return _outcome(200, "RESOURCE_CREATED", "informational", mirrored)
 
-    def _take(self, correlation_id: str, bundle: dict[str, Any]) -> bool:
+    def _apply(self, correlation_id: str, bundle: dict[str, Any]) -> bool:
         """Whether a message is in force: newest version, and none after a withdrawal."""
         header, request = resource(bundle, "MessageHeader"), resource(bundle, "ServiceRequest")
         held = self.held.setdefault(correlation_id, Held("unknown", ""))
