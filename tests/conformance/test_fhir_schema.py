@@ -55,12 +55,15 @@ def faults(schema: dict[str, Any], resource: dict[str, Any]) -> list[str]:
     kinds = [bare, *(entry["resource"] for entry in entries)]
     found = []
     for each in kinds:
-        narrowed = {"$ref": f"#/definitions/{each['resourceType']}", "definitions": schema["definitions"]}
-        validator = jsonschema_rs.Draft6Validator(narrowed)
-        found += [
-            f"{each['resourceType']}{list(error.instance_path)}" for error in validator.iter_errors(each)
-        ]
+        kind = each["resourceType"]
+        if kind not in _VALIDATORS:
+            narrowed = {"$ref": f"#/definitions/{kind}", "definitions": schema}
+            _VALIDATORS[kind] = jsonschema_rs.Draft6Validator(narrowed)
+        found += [f"{kind}{list(error.instance_path)}" for error in _VALIDATORS[kind].iter_errors(each)]
     return found
+
+
+_VALIDATORS: dict[str, jsonschema_rs.Draft6Validator] = {}
 
 
 @pytest.mark.parametrize("name", SAMPLES)
