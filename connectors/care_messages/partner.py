@@ -29,6 +29,10 @@ class CarePartner(Sink[S], Generic[S]):
         """Hand the message over; errors as in `deliver`."""
         raise NotImplementedError
 
+    async def find(self, event: Event, key: str) -> Receipt | None:
+        """Whether an attempt arrived, where the transport can tell."""
+        return await super().find(event, key) if self.wants(event) else None
+
     async def deliver(self, event: Event, key: str) -> Receipt:
         """Send it, unless it is for another or void."""
         data = cast("Referral", self.data_of(event))

@@ -94,7 +94,7 @@ class BarsMessages(WebhookSource[Config, Bundle]):
     def raw_key(self, body: bytes, outline: Mapping[str, Any]) -> str:
         """The conversation as the bundle itself tells it, by the first message's Bundle.id."""
         try:
-            return self.translate(body)[0].subject
+            return str(bundles.read(self.parse(body, {})).values["conversation_id"])
         except Reject:
             return self.raw_id(body, outline)
 
