@@ -1,16 +1,29 @@
-"""The mailbox at work on a real Kafka: a letter is landed once, and acknowledged only when it is."""
+"""On a real Kafka: a letter is landed once and acknowledged only then; a message sent twice is told for one."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
+from starlette.applications import Starlette
+from starlette.routing import Route
+
 from connectors.care_messages.samples import Conversation
+from connectors.care_referrals.connector import BarsMessages
+from connectors.care_referrals.simulator import CareSimulator
 from connectors.nhs_mesh.connector import MeshLetters
 from connectors.nhs_mesh.simulator import MeshSimulator
+from hub.gateway.webhooks import METHODS, Webhooks
 from hub.sdk import Instance, Retry
 from hub.sdk.clock import Clock
-from tests.stream.at_work import Borrowed, at_work, landed, new_instance, until
+from hub.sdk.fleet import Fleet, Member
+from hub.sdk.serving import serving
+from hub.stream.ingest import Ingest
+from hub.stream.raw import attributes_of
+from hub.stream.reading import read_all
+from hub.stream.topics import raw
+from tests.care.conftest import made
+from tests.stream.at_work import Borrowed, at_work, landed, make_topics, new_instance, until
 
 
 def _source(simulator: MeshSimulator, instance: Instance, cls: type[MeshLetters] = MeshLetters) -> Any:
@@ -45,3 +58,33 @@ async def test_letters_are_landed_once_though_a_worker_dies_before_it_can_acknow
     for key, value, attributes in found:
         body = value if isinstance(value, bytes) else first.bundle("request_new")
         assert source.translate(body, attributes)[0].subject == key
+
+
+async def test_a_hospital_that_sends_twice_hears_of_the_duplicate_and_all_is_kept_under_its_conversation(
+    kafka: str, tmp_path: Path
+) -> None:
+    instance = new_instance(kafka)
+    make_topics(kafka, **{"hub.journal": 4})
+    simulator = CareSimulator(Clock(speed=100), seed=3)
+    source = made(BarsMessages, simulator)
+    source.instance = instance
+    ingest = Ingest(kafka)
+    door = Webhooks(Fleet({"hospital": Member(instance, (source,))}), ingest, max_body_bytes=1 << 20)
+    path = "/webhooks/{instance}/{path:path}"
+    app = Starlette(routes=[Route(path, door.receive, methods=METHODS)])
+    async with serving(app) as url, simulator.serve():
+        simulator.webhook_url = f"{url}/webhooks/hospital"
+        simulator.have("messages twice")
+        talk = simulator.refer()
+        simulator.say(talk, "request_update", 60)
+        await until(lambda: all(len(sent.answers) == 2 for sent in simulator.sent))
+    ingest.close()
+    assert [sorted(sent.answers) for sent in simulator.sent] == [[200, 409]] * 2
+    records = list(read_all(kafka, raw(instance.connector), 0))
+    assert {record.key().decode() for record in records} == {talk.bundle_id}
+    keys = set()
+    for record in records:
+        (fact,) = source.translate(record.value(), attributes_of(record.headers()))
+        assert fact.subject == talk.correlation_id
+        keys.add((fact.data.type, fact.key))
+    assert len(records) == 4 and len(keys) == 2, "four reports of two facts"
