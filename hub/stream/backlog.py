@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 
 from hub.stream.records import Batch
 
@@ -18,8 +19,6 @@ _BITE = 8 << 20
 _AIM = 0.25
 
 _LEAST, _MOST = 1_000, 50_000  # records
-
-_FEW = 8  # batches: they are of one fetch, and nobody has had to wait for the stage
 
 
 class Backlog:
@@ -45,12 +44,16 @@ class Backlog:
     async def take(self, linger: float = 0.0) -> list[Batch]:
         """All that waits, but no more than one transaction is to take.
 
-        Waits for the first and, where there are few, `linger` seconds for more.
+        Waits for the first, and up to `linger` seconds until there are enough to be worth it. A flood, whose every
+        fetch is enough, is never kept waiting.
         """
         while not self._batches:
             await self._wait()
-        if linger and len(self._batches) < _FEW:
-            await asyncio.sleep(linger)
+        if linger:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(linger):
+                    while sum(len(batch.records) for batch in self._batches) < _LEAST:
+                        await self._wait()
         taken: list[Batch] = []
         records = size = 0
         while self._batches and (not taken or (records < self.limit and size < _BITE)):
