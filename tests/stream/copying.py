@@ -81,19 +81,22 @@ class Pair:
         self.admin.create_topics([NewTopic(topic, partitions, 1, config=settings or {})])[topic].result(30)
 
     def feed(
-        self, values: Iterable[bytes], partition: int = 0, key: bytes | None = None, **settings: Any
+        self,
+        values: Iterable[bytes],
+        partition: int = 0,
+        key: Callable[[bytes], bytes | None] = lambda _: None,
     ) -> None:
         """Append to the source, some ten records to a record batch."""
-        settings = {"linger.ms": 1, "batch.num.messages": 10, **settings}
-        producer = Producer({"bootstrap.servers": self.servers, "enable.idempotence": True, **settings})
+        settings = {"linger.ms": 1, "batch.num.messages": 10, "enable.idempotence": True}
+        producer = Producer({"bootstrap.servers": self.servers, **settings})
         for value in values:
             while True:
                 try:
-                    producer.produce(self.source, value, key, partition)
+                    producer.produce(self.source, value, key(value), partition)
                     break
                 except BufferError:
                     producer.poll(0.1)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
 
     def copied(self, partition: int = 0) -> Values:
         """What is committed in the target."""
