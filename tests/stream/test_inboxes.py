@@ -105,9 +105,11 @@ async def test_the_first_record_since_a_time_is_found_and_after_all_of_them_what
     inboxes: KafkaInboxes, written: dict[int, list[tuple[int, float]]]
 ) -> None:
     there = written[0]
-    for offset, at in there[:: len(there) // 5]:
+    for _, at in there[:: len(there) // 5]:
         first = await inboxes.first_since(TOPIC, 0, at)
-        assert first == next(one for one, when in there if when >= at) <= offset
+        assert first is not None
+        # It may be that of a marker, or of what was aborted.
+        assert [one for one, _ in there if one >= first] == [one for one, when in there if when >= at]
     after = await inboxes.first_since(TOPIC, 0, time.time() + 60)
     assert after is not None
     assert after > there[-1][0]
