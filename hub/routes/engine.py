@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, cast
 
 import polars as pl
-import pyarrow as pa
 
 from hub.events.envelope import SPEC_VERSION, Event
-from hub.events.kafka import Headers, Heads, as_bytes, from_headers, onward, to_headers
+from hub.events.heads import Heads, as_bytes, onward
+from hub.events.kafka import Headers, from_headers, to_headers
 from hub.registry.codec import CodecError, decode
 from hub.registry.columnar import decode_batch, encode_batch, encoded
 from hub.registry.problems import SchemaNotFoundError
@@ -109,10 +109,18 @@ class _Batch:
         )
 
 
-class Refuse(Protocol):
-    """Takes note of an input, by its place, that a route refuses."""
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What one route has to do for a batch: `frame` has, row for row, what it reads of the events in `batch`."""
 
-    def __call__(self, at: int, reason: str, field: str = ..., kind: str = ...) -> None: ...
+    compiled: CompiledRoute
+    frame: pl.DataFrame
+    batch: _Batch
+    refused: list[Refused]
+
+    def refuse(self, at: int, reason: str, field: str = "", kind: str = "mapping") -> None:
+        """Take note that the route refuses the event at a place in the batch."""
+        self.refused.append(Refused(self.batch.rows[at], self.compiled.route.name, reason, field, kind))
 
 
 class Engine:
@@ -122,6 +130,11 @@ class Engine:
         self._by_type: dict[str, list[CompiledRoute]] = defaultdict(list)
         for route in compiled:
             self._by_type[route.input.type].append(route)
+        in_order = [one for several in self._by_type.values() for one in several if one.route.ordered]
+        self.ordered = frozenset(one.route.name for one in in_order)
+        """Names of the routes where order matters."""
+        self.in_order = frozenset(one.input.type for one in in_order)
+        """The event types that they take."""
         self._parties = frozenset(parties)
         self._registry = registry
 
@@ -130,11 +143,12 @@ class Engine:
         refused = [
             Refused(row, "", reason, reason.partition(":")[0], "envelope") for row, reason in heads.faults()
         ]
-        routed: list[Routed] = []
+        batch = _Batch(heads, values, range(len(values)))
+        jobs: list[_Job] = []
         for kind, rows in _by_type(heads, {fault.row for fault in refused}).items():
-            batch = _Batch(heads, values, range(len(values))).take(rows)
-            self._run_type(kind, batch, routed, refused)
-        return Outcome(heads, routed, refused)
+            jobs += self._jobs(kind, batch.take(rows), refused)
+        made = (self._finish(job, result) for job, result in zip(jobs, _results(jobs), strict=True))
+        return Outcome(heads, [routed for routed in made if routed.rows], refused)
 
     def run_events(self, events: Sequence[Event]) -> tuple[list[Made], list[Refused]]:
         """As `run`, for who has events and asks about few. Outputs are in the order of their inputs."""
@@ -162,50 +176,43 @@ class Engine:
         made.sort(key=lambda output: output.row)  # stable: routes keep their order
         return made, refused + [replace(fault, row=rows[fault.row]) for fault in outcome.refused]
 
-    def _run_type(self, kind: str, batch: _Batch, routed: list[Routed], refused: list[Refused]) -> None:
+    def _jobs(self, kind: str, batch: _Batch, refused: list[Refused]) -> list[_Job]:
+        """One for every route that takes events of the type; `batch` holds no others."""
         try:
             schema = self._registry.by_type(kind)
         except SchemaNotFoundError:
-            refused += [
-                Refused(row, "", f"data: no schema of type {kind}", "", "codec") for row in batch.rows
-            ]
-            return
+            reason = f"data: no schema of type {kind}"
+            refused += [Refused(row, "", reason, "", "codec") for row in batch.rows]
+            return []
         data, read, faults = decode_batch(schema, batch.values, self._registry)
         refused += [
             Refused(batch.rows[at], "", f"data: {error}", error.field, "codec") for at, error in faults
         ]
         if faults:
             batch = batch.take(read)
-        for compiled in self._by_type.get(kind, ()):
-            made = self._run_route(compiled, data, batch, refused)
-            if made.rows:
-                routed.append(made)
+        return [
+            _Job(compiled, compiled.shape.frame(data, batch.heads, compiled.reads), batch, refused)
+            for compiled in self._by_type.get(kind, ())
+        ]
 
-    def _run_route(
-        self, compiled: CompiledRoute, data: pa.RecordBatch, batch: _Batch, refused: list[Refused]
-    ) -> Routed:
-        name = compiled.route.name
-
-        def refuse(at: int, reason: str, field: str = "", kind: str = "mapping") -> None:
-            refused.append(Refused(batch.rows[at], name, reason, field, kind))
-
-        frame = compiled.shape.frame(data, batch.heads, compiled.reads)
-        result = pl.concat([compiled.nothing, *_applied(compiled, frame, 0, refuse)])
-        result = self._addressed(result, refuse)
+    def _finish(self, job: _Job, result: pl.DataFrame) -> Routed:
+        """From what the mapping gave to what goes into Kafka."""
+        compiled, batch = job.compiled, job.batch
+        result = self._addressed(job, result)
         places: list[int] = result[ROW].to_list()
-        values = _values(compiled, result, [batch.values[place] for place in places])
+        values = _values(compiled, result, batch, places)
         fit = [at for at, value in enumerate(values) if isinstance(value, bytes)]
         if len(fit) < len(values):
             for place, value in zip(places, values, strict=True):
                 if isinstance(value, CodecError):
-                    refuse(place, str(value), value.field, "contract")
+                    job.refuse(place, str(value), value.field, "contract")
                 elif isinstance(value, Exception):
-                    refuse(place, f"mapping failed: {type(value).__name__}")
+                    job.refuse(place, f"mapping failed: {type(value).__name__}")
             result, places = result[fit], [places[at] for at in fit]
-        written = [value for value in values if isinstance(value, bytes)]
-        return _routed(compiled, batch.take(places), result, written)
+            values = [values[at] for at in fit]
+        return _routed(compiled, batch.take(places), result, cast(list[bytes], values))
 
-    def _addressed(self, result: pl.DataFrame, refuse: Refuse) -> pl.DataFrame:
+    def _addressed(self, job: _Job, result: pl.DataFrame) -> pl.DataFrame:
         """Without the rows that say no party of this hub, or no subject."""
         parties, subjects = result[TO].to_list(), result[SUBJECT].to_list()
         if self._parties.issuperset(parties) and all(subjects):
@@ -213,9 +220,9 @@ class Engine:
         fit = []
         for at, (place, party, subject) in enumerate(zip(result[ROW], parties, subjects, strict=True)):
             if party not in self._parties:
-                refuse(place, "`to` names no party of this hub", "to")
+                job.refuse(place, "`to` names no party of this hub", "to")
             elif not subject:
-                refuse(place, "`subject` is empty", "subject")
+                job.refuse(place, "`subject` is empty", "subject")
             else:
                 fit.append(at)
         return result[fit]
@@ -232,27 +239,36 @@ def _by_type(heads: Heads, without: set[int]) -> dict[str, Sequence[int]]:
     return dict(found)
 
 
-def _applied(
-    compiled: CompiledRoute, frame: pl.DataFrame, first: int, refuse: Refuse
-) -> Iterator[pl.DataFrame]:
+_FAILURES = (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError)
+
+
+def _results(jobs: Sequence[_Job]) -> list[pl.DataFrame]:
+    """What each mapping gives; all in one go, since beginning costs more than a small batch does."""
+    try:
+        return pl.collect_all([job.compiled.query(job.frame) for job in jobs])
+    except _FAILURES:
+        return [pl.concat([job.compiled.nothing, *_halved(job, job.frame, 0)]) for job in jobs]
+
+
+def _halved(job: _Job, frame: pl.DataFrame, first: int) -> Iterator[pl.DataFrame]:
     """The mapping of a frame; where it fails, of its halves, until the bad row is found and the others go on."""
     try:
-        yield compiled.apply(frame, first)
-    except (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError) as error:
+        yield job.compiled.query(frame, first).collect()
+    except _FAILURES as error:
         if frame.height == 1:
-            refuse(first, f"mapping failed: {type(error).__name__}")
+            job.refuse(first, f"mapping failed: {type(error).__name__}")
             return
         half = frame.height // 2
-        yield from _applied(compiled, frame[:half], first, refuse)
-        yield from _applied(compiled, frame[half:], first + half, refuse)
+        yield from _halved(job, frame[:half], first)
+        yield from _halved(job, frame[half:], first + half)
 
 
 def _values(
-    compiled: CompiledRoute, result: pl.DataFrame, came: list[bytes]
+    compiled: CompiledRoute, result: pl.DataFrame, batch: _Batch, places: Sequence[int]
 ) -> Sequence[bytes | Exception | None]:
     """Per row the value to write, why there is none, or None where a mapping in Python wants none."""
     if compiled.passes_on:
-        return came
+        return [batch.values[place] for place in places]
     data = result.drop(ROW, TO, SUBJECT)
     if compiled.route.python is None:
         return encode_batch(compiled.output, data.to_arrow())
@@ -270,12 +286,12 @@ def _by_python(mapping: PythonMapping, row: dict[str, Any], output: Schema) -> b
 def _routed(compiled: CompiledRoute, batch: _Batch, result: pl.DataFrame, values: list[bytes]) -> Routed:
     """`batch` and `result` have the same rows, as `values`."""
     route, heads = compiled.route.name, batch.heads
-    parties, subjects = result[TO].to_list(), result[SUBJECT].to_list()
+    parties, subjects = result[TO], result[SUBJECT]
     ids = derived(route, parties, heads)
     same = {"specversion": SPEC_VERSION, "source": f"/routes/{route}", "type": compiled.output.type}
-    each = {"id": ids.to_list(), "subject": subjects, "party": parties, "traceparent": traces(heads, ids)}
+    each = {"id": ids, "subject": subjects, "party": parties, "traceparent": traces(heads, ids)}
     if compiled.passes_on:
-        each["dataschema"] = heads.texts("ce_dataschema")
+        each["dataschema"] = heads.series("ce_dataschema")
     else:
         same["dataschema"] = f"/schemas/ids/{compiled.output.id}"
     return Routed(
@@ -283,9 +299,9 @@ def _routed(compiled: CompiledRoute, batch: _Batch, result: pl.DataFrame, values
         source=same["source"],
         type=compiled.output.type,
         rows=batch.rows,
-        parties=parties,
-        ids=each["id"],
-        subjects=subjects,
+        parties=parties.to_list(),
+        ids=ids.to_list(),
+        subjects=subjects.to_list(),
         keys=as_bytes(subjects),
         causes=heads.texts("ce_id"),
         cases=heads.texts("ce_correlationid"),

@@ -80,6 +80,7 @@ class Explanation:
     on: tuple[str, ...]
     emits: str
     python: str
+    ordered: bool
     names: Mapping[str, str]
     mapped: tuple[Mapped, ...]
 
@@ -105,6 +106,7 @@ def explain(compiled: Sequence[CompiledRoute], source: Written) -> Explanation:
         route.on,
         route.emits or "",
         _python_name(compiled[0]),
+        route.ordered,
         source.names,
         tuple(_mapped(one, source) for one in compiled),
     )

@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-
 import polars as pl
+from polars_hash import UUIDHashNameSpace
 
-from hub.events.ids import begun, traceparent
-from hub.events.kafka import Heads, as_bytes
+from hub.events.heads import FEW, Heads
+from hub.events.ids import NAMESPACE, SEPARATOR, derive, traceparent
 
 _TRACEPARENT = 55  # characters
 
 
-def derived(route: str, parties: Sequence[str], heads: Heads) -> pl.Series:
+def derived(route: str, parties: pl.Series, heads: Heads) -> pl.Series:
     """Per event the id of what `route` made of it for its party, as `hub.events.ids.derive`."""
-    starts = {party: hashlib.sha1(begun(route, party), usedforsecurity=False) for party in set(parties)}
-    digests = []
-    for party, cause in zip(parties, as_bytes(heads.texts("ce_id")), strict=True):
-        digest = starts[party].copy()
-        digest.update(cause)
-        digests.append(digest.hexdigest())
-    hexed = pl.Series("hex", digests, pl.String).str
-    variant = hexed.slice(16, 1).replace_strict(_VARIANT, return_dtype=pl.String)
-    parts = [hexed.slice(0, 8), hexed.slice(8, 4), "5" + hexed.slice(13, 3), variant + hexed.slice(17, 3)]
-    return pl.select(pl.concat_str(*parts, hexed.slice(20, 12), separator="-")).to_series()
+    if heads.count < FEW:
+        pairs = zip(parties.to_list(), heads.texts("ce_id"), strict=True)
+        return pl.Series([derive(route, party, cause) for party, cause in pairs], dtype=pl.String)
+    name = pl.concat_str(pl.lit(route), parties, heads.series("ce_id"), separator=SEPARATOR)
+    return pl.select(UUIDHashNameSpace(name).uuid5(str(NAMESPACE))).to_series()
 
 
-#: The first digit of a UUID's fourth group, with its two high bits as RFC 9562 wants them.
-_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-
-
-def traces(heads: Heads, ids: pl.Series) -> list[str]:
+def traces(heads: Heads, ids: pl.Series) -> pl.Series:
     """Per event the trace context of the one with the id in `ids` that it led to, in the same trace."""
-    parents = heads.texts("ce_traceparent")
-    if any(len(parent) != _TRACEPARENT for parent in parents):
-        cases = heads.texts("ce_correlationid")
-        parents = [
-            parent if len(parent) == _TRACEPARENT else traceparent(case, id)
-            for parent, case, id in zip(parents, cases, ids, strict=True)
-        ]
-    trace = pl.Series(parents, dtype=pl.String).str.slice(0, 36)
-    span = ids.str.replace_all("-", "", literal=True).str.slice(0, 16)
-    return pl.select(pl.concat_str(trace, span, pl.lit("-01"))).to_series().to_list()
+    parents = heads.series("ce_traceparent")
+    if heads.count < FEW or not (parents.str.len_bytes() == _TRACEPARENT).all():
+        columns = (parents.to_list(), heads.texts("ce_correlationid"), ids.to_list())
+        return pl.Series([_trace(*row) for row in zip(*columns, strict=True)], dtype=pl.String)
+    id_ = pl.lit(ids).str
+    span = [id_.slice(0, 8), id_.slice(9, 4), id_.slice(14, 4)]
+    return pl.select(pl.concat_str(pl.lit(parents).str.slice(0, 36), *span, pl.lit("-01"))).to_series()
+
+
+def _trace(parent: str, case: str, id_: str) -> str:
+    whole = parent if len(parent) == _TRACEPARENT else traceparent(case, id_)
+    return f"{whole[:36]}{id_[:8]}{id_[9:13]}{id_[14:18]}-01"

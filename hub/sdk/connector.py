@@ -68,12 +68,14 @@ class Source(Connector[C], Generic[C, R]):
 
     `name` tells the sources of one folder apart (`webhook`, `payments`); it is stored with every raw record.
     `emits` lists the event models; anything else is refused. `key_field` is the dotted name, in the raw JSON,
-    of the entity: records of one entity stay in order.
+    of the entity: records of one entity stay in order. Where `ordered`, a record that is set aside holds up the
+    later ones of its entity until it is redriven or archived; otherwise they pass it by.
     """
 
     emits: ClassVar[tuple[type[EventData], ...]]
     record_model: ClassVar[type[BaseModel]]
     key_field: ClassVar[str] = ""
+    ordered: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

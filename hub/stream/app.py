@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -47,7 +47,6 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         topic_disable_leader=True,
         stream_wait_empty=False,
         stream_buffer_maxsize=4,
-        consumer_auto_offset_reset="earliest",
         broker_max_poll_records=5_000,
         consumer_max_fetch_size=4 << 20,
         broker_session_timeout=6.0,
@@ -62,8 +61,22 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
     )  # topics whose first reading begins at their start: see `hub.stream.transport`
     for runner, names in agents.items():
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)
-        app.agent(channel, name=f"hub.{runner.name}")(runner.agent)
+        app.agent(channel, name=f"hub.{runner.name}")(agent_of(app, runner))
     return app
+
+
+def agent_of(app: Any, runner: Agent) -> Callable[[AsyncIterable[Batch]], Awaitable[None]]:
+    """As Faust takes it: a function over its stream, each of which yields one batch after the other."""
+
+    async def current(stream: AsyncIterable[Batch]) -> AsyncIterator[Batch]:
+        async for batch in stream:
+            if batch.fence == app.consumer.fence:  # else its partition was taken back while it was on the way
+                yield batch
+
+    async def agent(stream: AsyncIterable[Batch]) -> None:
+        await runner.agent(current(stream))
+
+    return agent
 
 
 def compiled_parts() -> bool:

@@ -18,7 +18,7 @@ class Committer(Protocol):
         """Be quick at the first commit."""
 
     async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
-        """Both or neither; False when the group has moved on without us."""
+        """Both or neither; False when the group has moved on without us. Raises Refused."""
 
     async def finish(self) -> None:
         """Nothing follows."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from hub.delivery.delivery import Step
 from hub.delivery.message import Message
+from hub.delivery.schedule import Outcome
 from hub.journal.entry import Entry
 from hub.sdk.errors import Reject
 from hub.stream.records import Output
@@ -31,11 +33,6 @@ class Happened(NamedTuple):
     message: Message | None
 
 
-class _Place(NamedTuple):
-    topic: str
-    partition: int
-
-
 def outputs_of(happened: Sequence[Happened]) -> list[Output]:
     """Records for all that happened, in the order in which it did where that matters."""
     outputs: list[Output] = []
@@ -49,6 +46,15 @@ def outputs_of(happened: Sequence[Happened]) -> list[Output]:
     for several in alike.values():
         outputs += _entries(several)
     return outputs
+
+
+def refused(one: Happened, kind: str) -> list[Output]:
+    """In place of records that Kafka does not take: a dead letter, without the payload, which lies where it says."""
+    delivery = one.step.delivery
+    place = (delivery.topic, delivery.partition, delivery.offset)
+    bare = Message(place, one.message.texts if one.message else {}, b"", 0)
+    outcome = Outcome(reason=f"Kafka refuses what it leads to: {kind}", kind="refused")
+    return _dead_letter(Happened(replace(one.step, outcome=outcome), bare))
 
 
 def _likeness(one: Happened) -> tuple[Any, ...]:
@@ -88,7 +94,7 @@ def _entries(several: Sequence[Happened]) -> list[Output]:
     for name in ("correlation_id", "causation_id"):
         header = _HEADERS[name]
         each[name] = [one.message.texts.get(header, "") if one.message else "" for one in several]
-    return journal_outputs(_Place(delivery.topic, delivery.partition), same, each)
+    return journal_outputs((delivery.topic, delivery.partition), same, each)
 
 
 def _dead_letter(one: Happened) -> list[Output]:

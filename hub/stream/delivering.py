@@ -15,9 +15,10 @@ import structlog
 from confluent_kafka import KafkaException
 
 from hub.stream.feeding import AGAIN_S, Feeding, Outside
+from hub.stream.inbox_part import InboxPart
 from hub.stream.ledger import Ledger
-from hub.stream.place import Place
 from hub.stream.records import Batch, Fence, Positions
+from hub.stream.standing import Sequel
 
 log = structlog.get_logger()
 
@@ -89,13 +90,14 @@ class Tenure:
         self._outside = outside
         self._fence = fence
         self._batches = batches
-        self._places = {key: Place(*key, position) for key, position in positions.items()}
+        self._parts = {place: InboxPart(place, position) for place, position in positions.items()}
+        self._sequel = Sequel()
         self._wake = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._failed: BaseException | None = None
         self._others = self._resumed = False
-        self._ledger = Ledger(outside.committer, fence, self._places, outside.clock, self.wake)
-        self._feeding = Feeding(outside, self._places, self._ledger, self._spawn, self.wake)
+        self._ledger = Ledger(outside.committer, fence, self._parts, outside.clock, self.wake)
+        self._feeding = Feeding(outside, self._parts, self._ledger, self._spawn, self.wake)
         self._main = asyncio.create_task(self._run())
 
     def wake(self) -> None:
@@ -122,9 +124,9 @@ class Tenure:
         await self._feeding.lanes.stop(grace)
         if self._resumed:
             self._feeding.stepped()
-            for place in self._places.values():
-                for taken in place.batches:
-                    self._ledger.close(place, taken)
+            for part in self._parts.values():
+                for taken in part.batches:
+                    self._ledger.close(part, taken)
             with suppress(TimeoutError):  # Kafka is away: whoever gets the partitions next repeats a little
                 async with asyncio.timeout(LAST_WORD_S):
                     await self._ledger.finish()
@@ -144,6 +146,7 @@ class Tenure:
             while not self._batches.empty() and not self._ledger.full:
                 batch = self._batches.get_nowait()
                 if batch.fence == self._fence:  # otherwise somebody else's by now, or read again
+                    self._sequel.check(batch)
                     self._feeding.take(batch)
             self._feeding.feed()
             self._ledger.begin()
@@ -151,7 +154,7 @@ class Tenure:
         await asyncio.Event().wait()
 
     async def _resume(self) -> None:
-        partitions = {partition for _, partition in self._places}
+        partitions = {partition for _, partition in self._parts}
         while not self._resumed:
             try:
                 self._feeding.resume(await self._outside.inboxes.standings(partitions))

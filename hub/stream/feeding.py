@@ -19,13 +19,14 @@ from hub.delivery.lanes import Lanes, Send
 from hub.delivery.message import Message
 from hub.delivery.schedule import Outcome
 from hub.stream.committing import Committer
+from hub.stream.inbox_part import InboxPart, InboxParts, Taken
 from hub.stream.inboxes import Inboxes
 from hub.stream.ledger import GRACE, Ledger
 from hub.stream.pending import written
-from hub.stream.place import Place, Places, Taken
 from hub.stream.recipients import Recipient, Recipients
 from hub.stream.records import Batch
 from hub.stream.routing import ONLY
+from hub.stream.stage import lost_outputs
 from hub.stream.stretch import Recent, Stretch
 
 #: While more than so many deliveries are open in all, each cursor may hold less.
@@ -62,13 +63,13 @@ class Feeding:
     def __init__(
         self,
         outside: Outside,
-        places: Places,
+        parts: InboxParts,
         ledger: Ledger,
         spawn: Callable[[Coroutine[Any, Any, None]], None],
         changed: Callable[[], None],
     ) -> None:
         self._out = outside
-        self._places = places
+        self._parts = parts
         self._ledger = ledger
         self._spawn = spawn
         self._changed = changed
@@ -85,66 +86,67 @@ class Feeding:
     def resume(self, standings: Mapping[Owner, Standing]) -> None:
         """Go on where these were written."""
         for owner, standing in standings.items():
-            place = self._places.get(owner[1:])
-            if place is None:
+            part = self._parts.get(owner[1:])
+            if part is None:
                 continue
             self._orphans[owner] = standing
-            if standing.next is None and owner[0] not in self._wanted(place):
+            if standing.next is None and owner[0] not in self._wanted(part):
                 # We may not have heard of it yet, and the group moves on: so it stays where it is.
-                pinned = Standing(place.position, standing.fresh, standing.tried)
+                pinned = Standing(part.position, standing.fresh, standing.tried)
                 self._orphans[owner] = pinned
                 self._ledger.write([written(owner, pinned)])
         self.meet()
 
     def meet(self) -> None:
         """Take note of who is a recipient now."""
-        for place in self._places.values():
-            place.recipients = self._wanted(place)
-            for cursor in [one for one in place.cursors.values() if one.recipient not in place.recipients]:
+        for part in self._parts.values():
+            part.recipients = self._wanted(part)
+            for cursor in [one for one in part.cursors.values() if one.recipient not in part.recipients]:
                 self.lanes.end(cursor.recipient)
-                del place.cursors[cursor.recipient]
+                del part.cursors[cursor.recipient]
                 self._ledger.take_away(cursor)
-            for name, recipient in place.recipients.items():
-                if name in place.cursors or name in place.starting:
+            for name, recipient in part.recipients.items():
+                if name in part.cursors or name in part.starting:
                     continue
-                standing = self._orphans.pop((name, *place.key), None)
+                standing = self._orphans.pop((name, *part.place), None)
                 if standing is not None:
-                    self._join(place, Cursor.restored((name, *place.key), standing, place.position))
+                    self._join(part, Cursor.restored((name, *part.place), standing, part.position))
                 else:
-                    place.starting.add(name)
-                    self._spawn(self._start(place, recipient))
+                    part.starting.add(name)
+                    self._spawn(self._start(part, recipient))
 
     def take(self, batch: Batch) -> None:
         """Look at a batch, which is the next of its place."""
-        place = self._places[batch.topic, batch.partition]
+        part = self._parts[batch.place]
         now = self._out.clock.now()
-        stretch = Stretch(place.key, place.taken, batch.next_offset, batch.records, now)
-        place.taken = stretch.end
+        stretch = Stretch(part.place, part.taken, batch.next_offset, batch.records, now)
+        part.taken = stretch.end
         taken = Taken(stretch.end, len(batch.records))
-        for cursor in place.cursors.values():
+        for cursor in part.cursors.values():
             if cursor.next < stretch.start:
                 continue
             if not cursor.owed:
-                taken.deliveries += self._admit(place, cursor, stretch)
+                taken.deliveries += self._admit(part, cursor, stretch)
             if cursor.next < stretch.end:  # it was level and is behind from now on
                 self._recent.keep(stretch)
                 self._ledger.touch(cursor)
-        self._ledger.opened(place, taken)
+        self._ledger.write(lost_outputs(batch, "deliver"))
+        self._ledger.opened(part, taken)
         if taken.deliveries:
-            self._spawn(self._settle(place, taken))
+            self._spawn(self._settle(part, taken))
         else:
-            self._ledger.close(place, taken)
+            self._ledger.close(part, taken)
 
     def stepped(self) -> None:
         """Take note of what happened to deliveries."""
         for step in self.lanes.take():
             delivery = step.delivery
-            place = self._places[delivery.topic, delivery.partition]
-            cursor = place.cursors.get(delivery.recipient)
+            part = self._parts[delivery.topic, delivery.partition]
+            cursor = part.cursors.get(delivery.recipient)
             if step.counted:
                 self._ledger.note(step)
             if step.verdict == "ended" and step.outcome.status:
-                self._end(place, delivery.recipient)
+                self._end(part, delivery.recipient)
             if cursor is None:
                 continue
             if step.verdict != "attempt-failed":
@@ -162,18 +164,18 @@ class Feeding:
             return
         hungry, self._hungry = self._hungry, set()
         for cursor in hungry:
-            place = self._places[cursor.topic, cursor.partition]
-            if place.cursors.get(cursor.recipient) is cursor and cursor not in self._reading:
-                self._feed(place, cursor)
+            part = self._parts[cursor.topic, cursor.partition]
+            if part.cursors.get(cursor.recipient) is cursor and cursor not in self._reading:
+                self._feed(part, cursor)
 
     def sweep(self) -> None:
         """Give up what was not begun for as long as the inbox keeps it, before Kafka drops it."""
-        for place in self._places.values():
-            for cursor in place.cursors.values():
+        for part in self._parts.values():
+            for cursor in part.cursors.values():
                 for delivery in [one for one in cursor.open.values() if not one.attempts]:
                     if delivery.since < self._too_old:
                         self.lanes.give_up(delivery, _TOO_OLD)
-                if cursor.next < place.taken and 0 < cursor.since < self._too_old:
+                if cursor.next < part.taken and 0 < cursor.since < self._too_old:
                     self._old.add(cursor)
                     self._hungry.add(cursor)
 
@@ -182,34 +184,34 @@ class Feeding:
         """What the inbox got before this and was not begun is given up; epoch seconds."""
         return self._out.clock.now() - self._out.kept_s
 
-    def _wanted(self, place: Place) -> dict[str, Recipient]:
-        return {one.id: one for one in self._out.recipients.of(place.party) if one.id not in self._gone}
+    def _wanted(self, part: InboxPart) -> dict[str, Recipient]:
+        return {one.id: one for one in self._out.recipients.of(part.party) if one.id not in self._gone}
 
-    def _join(self, place: Place, cursor: Cursor) -> None:
-        place.cursors[cursor.recipient] = cursor
+    def _join(self, part: InboxPart, cursor: Cursor) -> None:
+        part.cursors[cursor.recipient] = cursor
         self._ledger.touch(cursor)
         self._hungry.add(cursor)
         self._changed()
 
-    async def _start(self, place: Place, recipient: Recipient) -> None:
+    async def _start(self, part: InboxPart, recipient: Recipient) -> None:
         """A recipient begins where the inbox was when it was made."""
         while True:
-            first = await self._out.inboxes.first_since(place.topic, place.partition, recipient.created)
+            first = await self._out.inboxes.first_since(part.place, recipient.created)
             if first is not None:
                 break
             await asyncio.sleep(AGAIN_S)
-        place.starting.discard(recipient.id)
-        if recipient.id in place.recipients:
-            self._join(place, Cursor((recipient.id, *place.key), first))
+        part.starting.discard(recipient.id)
+        if recipient.id in part.recipients:
+            self._join(part, Cursor((recipient.id, *part.place), first))
 
-    async def _settle(self, place: Place, taken: Taken) -> None:
+    async def _settle(self, part: InboxPart, taken: Taken) -> None:
         await self.lanes.settled(taken.deliveries, GRACE)
-        self._ledger.close(place, taken)
+        self._ledger.close(part, taken)
 
-    def _admit(self, place: Place, cursor: Cursor, stretch: Stretch) -> list[Delivery]:
+    def _admit(self, part: InboxPart, cursor: Cursor, stretch: Stretch) -> list[Delivery]:
         """Open what a cursor is to have of a stretch, as far as there is room."""
         opened: list[Delivery] = []
-        recipient = place.recipients[cursor.recipient]
+        recipient = part.recipients[cursor.recipient]
         offsets, types = stretch.offsets, stretch.types
         for row in range(stretch.row(cursor.next), len(offsets)):
             offset = offsets[row]
@@ -246,34 +248,34 @@ class Feeding:
             cursor.let_go(delivery)
         return delivery
 
-    def _feed(self, place: Place, cursor: Cursor) -> None:
-        while cursor.owed or cursor.next < place.taken:
+    def _feed(self, part: InboxPart, cursor: Cursor) -> None:
+        while cursor.owed or cursor.next < part.taken:
             if not cursor.owed and cursor not in self._old and not self._starved(cursor):
                 return
             if self._ledger.full:
                 self._hungry.add(cursor)
                 return
             start = next(iter(cursor.owed)) if cursor.owed else cursor.next
-            stretch = self._at_hand(place, cursor, start)
+            stretch = self._at_hand(part, cursor, start)
             if stretch is None:
                 self._reading.add(cursor)
-                self._spawn(self._fetch(place, cursor, start))
+                self._spawn(self._fetch(part, cursor, start))
                 return
             if cursor.owed:
-                self._restore(place, cursor, stretch)
+                self._restore(part, cursor, stretch)
             else:
-                self._admit(place, cursor, stretch)
+                self._admit(part, cursor, stretch)
             self._ledger.touch(cursor)
 
-    def _at_hand(self, place: Place, cursor: Cursor, start: int) -> Stretch | None:
+    def _at_hand(self, part: InboxPart, cursor: Cursor, start: int) -> Stretch | None:
         read = self._read.pop(cursor, None)
         if read is not None and read.start <= start < read.end:
             return read
-        return self._recent.find(place.topic, place.partition, start)
+        return self._recent.find(part.place, start)
 
-    async def _fetch(self, place: Place, cursor: Cursor, start: int) -> None:
-        end = max(place.taken, start + 1)
-        stretch = await self._out.inboxes.stretch(place.topic, place.partition, start, end)
+    async def _fetch(self, part: InboxPart, cursor: Cursor, start: int) -> None:
+        end = max(part.taken, start + 1)
+        stretch = await self._out.inboxes.stretch(part.place, start, end)
         if stretch is None:
             await asyncio.sleep(AGAIN_S)
         else:
@@ -283,15 +285,15 @@ class Feeding:
         self._hungry.add(cursor)
         self._changed()
 
-    def _restore(self, place: Place, cursor: Cursor, stretch: Stretch) -> None:
+    def _restore(self, part: InboxPart, cursor: Cursor, stretch: Stretch) -> None:
         """Open again what was open when the partition was taken over."""
-        recipient = place.recipients[cursor.recipient]
+        recipient = part.recipients[cursor.recipient]
         for offset, tried in cursor.owing(stretch.start, stretch.end):
             row = stretch.row(offset)
             if row < len(stretch.offsets) and stretch.offsets[row] == offset:
                 self._open(recipient, cursor, stretch.message(row), tried)
             else:
-                lost = Delivery(recipient.id, "", "", *place.key, offset, *tried, stage=recipient.stage)
+                lost = Delivery(recipient.id, "", "", *part.place, offset, *tried, stage=recipient.stage)
                 self._ledger.note(Step(lost, "dead-lettered", lost.attempts, _LOST, self._out.clock.now()))
 
     def _give_up(self, recipient: Recipient, message: Message) -> None:
@@ -308,36 +310,36 @@ class Feeding:
         """Feed one that was away and is back."""
         if recipient in self._put_off and not self.lanes.away(recipient):
             self._put_off.discard(recipient)
-            for place in self._places.values():
-                if recipient in place.cursors:
-                    self._hungry.add(place.cursors[recipient])
+            for part in self._parts.values():
+                if recipient in part.cursors:
+                    self._hungry.add(part.cursors[recipient])
 
-    def _end(self, place: Place, name: str) -> None:
-        recipient = place.recipients.get(name)
+    def _end(self, part: InboxPart, name: str) -> None:
+        recipient = part.recipients.get(name)
         if recipient is not None:
             self._gone.add(name)
             self._ledger.write(recipient.gone("the subscriber answered 410 Gone"))
             self.meet()
 
     async def _send(self, delivery: Delivery) -> Outcome:
-        place = self._places[delivery.topic, delivery.partition]
-        recipient = place.recipients.get(delivery.recipient)
-        cursor = place.cursors.get(delivery.recipient)
+        part = self._parts[delivery.topic, delivery.partition]
+        recipient = part.recipients.get(delivery.recipient)
+        cursor = part.cursors.get(delivery.recipient)
         if recipient is None or cursor is None:
             return Outcome(reason="the recipient is gone", final=True)
-        message = delivery.message or await self._reread(place, delivery)
+        message = delivery.message or await self._reread(part, delivery)
         if message is None:
             return _LOST
         cursor.hold(delivery, message)
         return await recipient.send(message)
 
-    async def _reread(self, place: Place, delivery: Delivery) -> Message | None:
+    async def _reread(self, part: InboxPart, delivery: Delivery) -> Message | None:
         """The message of a delivery that is tried again; None where it is gone for good."""
         offset = delivery.offset
-        end = max(min(place.taken, offset + _REREAD), offset + 1)
+        end = max(min(part.taken, offset + _REREAD), offset + 1)
         while True:
-            stretch = self._recent.find(place.topic, place.partition, offset)
-            stretch = stretch or await self._out.inboxes.stretch(place.topic, place.partition, offset, end)
+            stretch = self._recent.find(part.place, offset)
+            stretch = stretch or await self._out.inboxes.stretch(part.place, offset, end)
             if stretch is not None:
                 self._recent.keep(stretch)
                 row = stretch.row(offset)

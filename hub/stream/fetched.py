@@ -1,24 +1,28 @@
 """What was fetched, as Kafka stores it: record batches (KIP-98), read as columns, or record by record.
 
 aiokafka makes some forty Python objects of every record, most of them for headers that are only passed on. A
-stage that works on columns takes the bytes instead: a record's fields are a few variable-length numbers, and a
-block of headers with the same names throughout is, but for its name, a row of Avro texts.
+stage that works on columns takes the bytes instead: what Kafka writes is what Avro writes (zigzag numbers of
+variable length, texts behind their length), so a record batch whose records have the same headers throughout is,
+but for its name, an Avro array of records.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache, partial
+from itertools import accumulate
 from typing import Any, overload
 
-import numpy as np
+import polars as pl
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyruhvro
 from aiokafka import codec
 from aiokafka.record.memory_records import MemoryRecords
 
-from hub.events.kafka import Heads
+from hub.events.heads import FEW, Heads
 from hub.stream.records import Read, Record
 
 _V2 = 2  # the format of record batches since Kafka 0.11, and the only one that Kafka 4 knows
@@ -27,10 +31,6 @@ _HEAD = struct.Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC, attributes, last delta, two times, producer (3), count."""
 _BEFORE_LENGTH = 12  # bytes that a batch's length leaves out
 _CODECS = {1: codec.gzip_decode, 2: codec.snappy_decode, 3: codec.lz4_decode, 4: codec.zstd_decode}
-
-_FEW = 64  # records; so many are read one by one in the time that columns take to set up
-
-Numbers = Any  # of numpy, whole
 
 
 class Columns:
@@ -67,17 +67,16 @@ class Chunk:
             if one.offset >= self.first
         ]
 
-    def parts(self) -> tuple[list[int], list[bytes], list[bytes]]:
-        """Offset, value and block of headers of each record that is wanted. Raises ValueError for old formats."""
+    def columns(self) -> Columns | None:
+        """The records that are wanted; None where they are no plain rows and have to be read one by one."""
         if self.raw[_MAGIC] != _V2:
-            raise ValueError("a record batch of before Kafka 0.11")
+            return None
         base, *_, attributes, _, _, _, _, _, _, count = _HEAD.unpack_from(self.raw)
         body = self.raw[_HEAD.size :]
         if attributes & 7:
             body = bytes(_CODECS[attributes & 7](body))
-        offsets, values, blocks = _split(body, base, count)
-        skipped = sum(offset < self.first for offset in offsets) if base < self.first else 0
-        return offsets[skipped:], values[skipped:], blocks[skipped:]
+        read = _read(body, count)
+        return None if read is None else read.after(base, self.first)
 
 
 class Chunks:
@@ -112,7 +111,7 @@ class Fetched(Sequence[Record]):
 
     def __init__(self, topic: str, partition: int, chunks: Sequence[Chunk]) -> None:
         self._topic, self._partition, self._chunks = topic, partition, chunks
-        self.next_offset = chunks[-1].offset + 1
+        self.size = sum(len(chunk.raw) for chunk in chunks)
 
     @cached_property
     def _records(self) -> list[Read]:
@@ -135,21 +134,33 @@ class Fetched(Sequence[Record]):
 
     def columns(self) -> Columns:
         """The records as columns."""
-        if len(self) < _FEW:
+        if len(self) < FEW:
             return _from_records(self._records)
-        offsets, values, blocks = [], [], []
-        for chunk in self._chunks:
-            more_offsets, more_values, more_blocks = chunk.parts()
-            offsets += more_offsets
-            values += more_values
-            blocks += more_blocks
-        heads = _heads(blocks) if blocks else Heads(0, {})
-        return _from_records(self._records) if heads is None else Columns(heads, values, offsets)
+        chunks = [chunk.columns() for chunk in self._chunks]
+        found = [chunk for chunk in chunks if chunk is not None]
+        return _joined(found) if len(found) == len(chunks) else _from_records(self._records)
 
 
-def columns_of(records: Sequence[Record]) -> Columns:
-    """Any records as columns."""
-    return records.columns() if isinstance(records, Fetched) else _from_records(records)
+def columns_of(several: Sequence[Sequence[Record]]) -> tuple[Columns, list[int]]:
+    """The records of several batches as columns, one batch after the other, and the row at which each begins."""
+    if sum(map(len, several)) < FEW:
+        records = [list(batch) for batch in several]
+        columns = _from_records([record for batch in records for record in batch])
+        return columns, _starts(records)
+    each = [batch.columns() if isinstance(batch, Fetched) else _from_records(batch) for batch in several]
+    return _joined(each), _starts([columns.values for columns in each])
+
+
+def _starts(several: Sequence[Sequence[Any]]) -> list[int]:
+    return list(accumulate(map(len, several[:-1]), initial=0))
+
+
+def _joined(several: Sequence[Columns]) -> Columns:
+    if len(several) == 1:
+        return several[0]
+    values = [value for columns in several for value in columns.values]
+    offsets = [offset for columns in several for offset in columns.offsets]
+    return Columns(Heads.joined([columns.heads for columns in several]), values, offsets)
 
 
 def _from_records(records: Sequence[Record]) -> Columns:
@@ -157,69 +168,97 @@ def _from_records(records: Sequence[Record]) -> Columns:
     return Columns(heads, [record.value or b"" for record in records], [record.offset for record in records])
 
 
-def _split(body: bytes, base: int, count: int) -> tuple[list[int], list[bytes], list[bytes]]:
-    """Offset, value and block of headers of each record of a batch's uncompressed `body`."""
-    starts, ends, at = [], [], 0
-    for _ in range(count):
-        size, shift, digit = 0, 0, 128
-        while digit > 127:
-            digit = body[at]
-            size |= (digit & 127) << shift
-            shift += 7
-            at += 1
-        starts.append(at)
-        at += size >> 1
-        ends.append(at)
-    every = np.frombuffer(body, np.uint8)
-    place = np.array(starts) + 1  # after the attributes, which say nothing
-    _, place = _numbers(every, place)  # time
-    delta, place = _numbers(every, place)
-    size, place = _numbers(every, place)
-    size, place = _numbers(every, place + np.maximum(size, 0))  # past the key
-    blocks = place + np.maximum(size, 0)
-    values = [body[start:end] for start, end in zip(place.tolist(), blocks.tolist(), strict=True)]
-    heads = [body[start:end] for start, end in zip(blocks.tolist(), ends, strict=True)]
-    return (base + delta).tolist(), values, heads
+class _Rows:
+    """Records as Avro reads them, before it is known what is wanted of them."""
+
+    def __init__(self, deltas: pa.Array, values: pa.Array, heads: Mapping[str, pa.Array]) -> None:
+        self._deltas, self._values, self._heads = deltas, values, heads
+
+    def after(self, base: int, first: int) -> Columns:
+        """Those with the offset `first` or a later one; `base` is the batch's."""
+        skipped = int(pc.sum(pc.less(self._deltas, first - base)).as_py() or 0) if first > base else 0
+        values = self._values.slice(skipped).to_pylist()
+        heads = {name: partial(_texts, texts.slice(skipped)) for name, texts in self._heads.items()}
+        offsets = pc.add(self._deltas.slice(skipped).cast(pa.int64()), base).to_pylist()
+        return Columns(Heads(len(values), heads), values, offsets)
 
 
-def _numbers(every: Numbers, place: Numbers) -> tuple[Numbers, Numbers]:
-    """The variable-length numbers (zigzag, as Avro's and Protobuf's) that begin at `place`, and what comes after."""
-    digits = every[place].astype(np.int64)
-    found, shift = digits & 127, 7
-    more = digits > 127
-    place = place + 1
-    while more.any():
-        digits = np.where(more, every[np.minimum(place, len(every) - 1)], 0).astype(np.int64)
-        found |= (digits & 127) << shift
-        place = place + more
-        more = digits > 127
-        shift += 7
-    return (found >> 1) ^ -(found & 1), place
-
-
-def _heads(blocks: Sequence[bytes]) -> Heads | None:
-    """The headers in `blocks`; None where their names are not the same throughout, or where a value is no text."""
-    count = blocks[0][0] >> 1
-    if {block[0] for block in blocks} != {count << 1}:
-        return None
+def _read(body: bytes, count: int) -> _Rows | None:
+    """The `count` records of an uncompressed batch; None unless all have the same headers, of texts."""
+    headers = _headers_of_first(body) if count else 0
     try:
-        batch = pyruhvro.deserialize_array(blocks, _row(count))
-        batch.validate(full=True)  # pyruhvro takes any bytes for text
-    except ValueError:
+        batch = pyruhvro.deserialize_array([_zigzag(count) + body + b"\0"], _array(headers))
+    except ValueError:  # a key or a header's value that is null, for one
         return None
-    read = batch.columns[1:]
-    columns = {}
-    for names, texts in zip(read[::2], read[1::2], strict=True):
+    rows = batch.column(0).values
+    # A record with more or fewer headers would be read askew from its end on; its own count is still read right.
+    if not pc.all(pc.equal(rows.field("count"), headers)).as_py():
+        return None
+    heads = {}
+    for at in range(headers):
+        names, texts = rows.field(f"name{at}"), rows.field(f"value{at}")
         distinct = names.unique()
         if len(distinct) > 1:
             return None
-        columns[distinct[0].as_py()] = texts.to_pylist
-    return Heads(len(blocks), columns)
+        try:
+            texts.validate(full=True)  # pyruhvro takes any bytes for text
+            heads[distinct[0].as_py()] = texts
+        except (pa.ArrowInvalid, UnicodeDecodeError):
+            return None
+    values = rows.field("value")
+    raw = pa.Array.from_buffers(pa.binary(), len(values), values.buffers(), offset=values.offset)
+    return _Rows(rows.field("delta"), raw, heads)
+
+
+def _headers_of_first(body: bytes) -> int:
+    """How many headers the first record has."""
+    at = 0
+    _, at = _number(body, at)  # its length
+    at += 1  # its attributes
+    for _ in ("time", "offset"):
+        _, at = _number(body, at)
+    for _ in ("key", "value"):
+        length, at = _number(body, at)
+        at += max(length, 0)
+    return _number(body, at)[0]
+
+
+def _number(body: bytes, at: int) -> tuple[int, int]:
+    """The zigzag number of variable length at a place, and the place after it."""
+    found, shift, digit = 0, 0, 128
+    while digit > 127:
+        digit = body[at]
+        found |= (digit & 127) << shift
+        shift += 7
+        at += 1
+    return (found >> 1) ^ -(found & 1), at
+
+
+def _zigzag(number: int) -> bytes:
+    """A positive number as Avro writes it."""
+    number <<= 1
+    digits = bytearray()
+    while number > 127:
+        digits.append(number & 127 | 128)
+        number >>= 7
+    digits.append(number)
+    return bytes(digits)
+
+
+def _texts(column: pa.Array) -> pl.Series:
+    return pl.Series(column)
 
 
 @lru_cache(maxsize=64)
-def _row(count: int) -> str:
-    """A block of so many headers as an Avro record: the count, then name and value of each, all as Avro writes them."""
-    fields = [{"name": "count", "type": "int"}]
-    fields += [{"name": f"{part}{at}", "type": "string"} for at in range(count) for part in ("name", "value")]
-    return json.dumps({"type": "record", "name": "Headers", "fields": fields})
+def _array(headers: int) -> str:
+    """The body of a batch whose records have so many headers, as an Avro array."""
+    numbers = {"length": "int", "attributes": "int", "time": "long", "delta": "int"}
+    fields = [{"name": name, "type": kind} for name, kind in numbers.items()]
+    fields += [{"name": name, "type": "string"} for name in ("key", "value")]
+    fields += [{"name": "count", "type": "int"}]
+    fields += [
+        {"name": f"{part}{at}", "type": "string"} for at in range(headers) for part in ("name", "value")
+    ]
+    record = {"type": "record", "name": "Record", "fields": fields}
+    batch = {"type": "array", "items": record}
+    return json.dumps({"type": "record", "name": "Batch", "fields": [{"name": "records", "type": batch}]})

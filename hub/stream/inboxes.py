@@ -15,7 +15,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from hub.delivery.cursor import Owner, Standing
 from hub.stream.pending import read_standings
 from hub.stream.reading import Message, at_end, new_consumer
-from hub.stream.records import Read
+from hub.stream.records import Place, Read
 from hub.stream.stretch import Stretch
 
 log = structlog.get_logger()
@@ -32,10 +32,10 @@ _OPEN = 8
 class Inboxes(Protocol):
     """What the deliver stage reads beside its batches. None is for "not now": Kafka did not answer in time."""
 
-    async def stretch(self, topic: str, partition: int, start: int, end: int) -> Stretch | None:
+    async def stretch(self, place: Place, start: int, end: int) -> Stretch | None:
         """What follows from `start`, as much as is read at once; `end` is committed and more than `start`."""
 
-    async def first_since(self, topic: str, partition: int, since: float) -> int | None:
+    async def first_since(self, place: Place, since: float) -> int | None:
         """The offset of the first record that the inbox got at `since` (epoch seconds) or later, or of the next."""
 
     async def standings(self, partitions: Iterable[int]) -> Mapping[Owner, Standing]:
@@ -48,16 +48,16 @@ class KafkaInboxes:
     def __init__(self, servers: str) -> None:
         self._servers = servers
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="inboxes")
-        self._open: OrderedDict[tuple[str, int, int], _Reader] = OrderedDict()
+        self._open: OrderedDict[tuple[Place, int], _Reader] = OrderedDict()
         self._asking: Consumer | None = None
 
-    async def stretch(self, topic: str, partition: int, start: int, end: int) -> Stretch | None:
+    async def stretch(self, place: Place, start: int, end: int) -> Stretch | None:
         """As promised; up to 256 records and 1 MiB."""
-        return await self._tried(lambda: self._stretch(topic, partition, start, end))
+        return await self._tried(lambda: self._stretch(place, start, end))
 
-    async def first_since(self, topic: str, partition: int, since: float) -> int | None:
+    async def first_since(self, place: Place, since: float) -> int | None:
         """As promised."""
-        return await self._tried(lambda: self._first_since(topic, partition, since))
+        return await self._tried(lambda: self._first_since(place, since))
 
     async def standings(self, partitions: Iterable[int]) -> Mapping[Owner, Standing]:
         """As promised."""
@@ -82,33 +82,33 @@ class KafkaInboxes:
             log.warning("inbox-not-read", error=error.args[0].name())
             return None
 
-    def _stretch(self, topic: str, partition: int, start: int, end: int) -> Stretch | None:
-        # Who reads on takes the connection that stands there; what it stands at is its name.
-        reader = self._open.pop((topic, partition, start), None)
+    def _stretch(self, place: Place, start: int, end: int) -> Stretch | None:
+        # Who reads on takes the connection that stands there; where it stands is its name.
+        reader = self._open.pop((place, start), None)
         if reader is None:
             while len(self._open) >= _OPEN:
                 self._open.popitem(last=False)[1].close()
-            reader = _Reader(self._servers, topic, partition, start)
+            reader = _Reader(self._servers, place, start)
         try:
             found = reader.read(end)
         except BaseException:
             reader.close()
             raise
-        replaced = self._open.pop((topic, partition, reader.next), None)
+        replaced = self._open.pop((place, reader.next), None)
         if replaced is not None:
             replaced.close()
-        self._open[topic, partition, reader.next] = reader
+        self._open[place, reader.next] = reader
         if reader.next == start:
             return None
-        return Stretch((topic, partition), start, reader.next, [_record(one) for one in found])
+        return Stretch(place, start, reader.next, [_record(one) for one in found])
 
-    def _first_since(self, topic: str, partition: int, since: float) -> int:
+    def _first_since(self, place: Place, since: float) -> int:
         if self._asking is None:
             self._asking = new_consumer(self._servers)
-        place = TopicPartition(topic, partition, int(since * 1000))
+        asked = TopicPartition(*place, int(since * 1000))
         # The end first: what comes between the two questions is after it, and counts as later.
-        _, end = self._asking.get_watermark_offsets(place, timeout=_PATIENCE)
-        (found,) = self._asking.offsets_for_times([place], timeout=_PATIENCE)
+        _, end = self._asking.get_watermark_offsets(asked, timeout=_PATIENCE)
+        (found,) = self._asking.offsets_for_times([asked], timeout=_PATIENCE)
         return int(end if found.offset < 0 else found.offset)
 
 
@@ -127,16 +127,16 @@ def _record(message: Message) -> Read:
 class _Reader:
     """Reads one partition, forward only: a consumer that is sent elsewhere is slower than a new one."""
 
-    def __init__(self, servers: str, topic: str, partition: int, start: int) -> None:
+    def __init__(self, servers: str, place: Place, start: int) -> None:
         self.next = start
         self._ahead: Message | None = None
         self._consumer: Consumer = new_consumer(servers, ahead_kb=1_024)
         # Asking first has the client learn the partition's leader at once, and not a second later.
-        place = TopicPartition(topic, partition, start)
-        first, _ = self._consumer.get_watermark_offsets(place, timeout=_PATIENCE)
-        if first > start:  # what was never begun is given up long before this, see `Tenure`
-            log.error("inbox-past-retention", topic=topic, partition=partition, missing=first - start)
-        self._consumer.assign([place])
+        asked = TopicPartition(*place, start)
+        first, _ = self._consumer.get_watermark_offsets(asked, timeout=_PATIENCE)
+        if first > start:  # what was never begun is given up long before this, see `Feeding.sweep`
+            log.error("inbox-past-retention", topic=place[0], partition=place[1], missing=first - start)
+        self._consumer.assign([asked])
 
     def read(self, end: int) -> list[Message]:
         """What follows, before `end`; `next` is where that ends."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from hub.journal.database import JournalAwayError
 from hub.journal.entry import Entry, entries
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
+from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.records import Batch, Output, Record
 
@@ -28,22 +29,25 @@ class Journalling:
 
     name = "journal"
     pure = True
+    linger = 0.2  # a read model: fewer, larger transactions leave the worker to the events
 
     def __init__(self, path: Path) -> None:
         self._journal = Journal.open(path)
         #: What to read from the start: all, for a journal that holds nothing, because it is new or was dropped.
         self.read_again = frozenset({topics.JOURNAL, topics.DEAD_LETTERS} if _empty(path) else ())
 
-    def process(self, batch: Batch) -> list[Output]:
-        """Write a batch to the journal; nothing goes back to Kafka. Waits while the database is away."""
-        if batch.topic == topics.DEAD_LETTERS:
-            letters = list(_letters(batch))
-            self._insist(lambda: self._journal.apply_dead_letters(letters))
-        else:
-            found = list(_entries(batch))
-            for start in range(0, len(found), _AT_ONCE):
-                some = found[start : start + _AT_ONCE]
-                self._insist(partial(self._journal.apply, some))
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """Write batches to the journal; nothing goes back to Kafka. Waits while the database is away."""
+        letters = [
+            letter for batch in batches if batch.topic == topics.DEAD_LETTERS for letter in _letters(batch)
+        ]
+        found = [
+            entry for batch in batches if batch.topic != topics.DEAD_LETTERS for entry in _entries(batch)
+        ]
+        if letters:
+            self._insist(partial(self._journal.apply_dead_letters, letters))
+        for start in range(0, len(found), _AT_ONCE):
+            self._insist(partial(self._journal.apply, found[start : start + _AT_ONCE]))
         return []
 
     def _insist(self, write: Callable[[], None]) -> None:
@@ -56,6 +60,10 @@ class Journalling:
                 log.error("journal-away", reason=str(error), seconds=pause)
             time.sleep(pause)
             pause = min(pause * 2, 10.0)
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """Never: what is not understood is passed over by `process`, and a fault of the journal is no record's."""
+        raise RuntimeError(reject.reason)
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Nothing to forget: what was written may be written again."""

@@ -16,10 +16,11 @@ from hub.delivery.clock import Clock
 from hub.delivery.cursor import Cursor, Standing
 from hub.delivery.delivery import Step
 from hub.stream.committing import Committer
-from hub.stream.delivered import Happened, outputs_of
+from hub.stream.delivered import Happened, outputs_of, refused
+from hub.stream.inbox_part import InboxPart, InboxParts, Taken
 from hub.stream.pending import written
-from hub.stream.place import Place, Places, Taken
 from hub.stream.records import Fence, Output, Positions
+from hub.stream.transactions import Refused
 
 log = structlog.get_logger()
 
@@ -37,17 +38,17 @@ class Ledger:
     """`changed` is called when there is something to do again, `lost` once if the group has moved on without us."""
 
     def __init__(
-        self, committer: Committer, fence: Fence, places: Places, clock: Clock, changed: Callable[[], None]
+        self, committer: Committer, fence: Fence, parts: InboxParts, clock: Clock, changed: Callable[[], None]
     ) -> None:
         self._committer = committer
         self._fence = fence
-        self._places = places
+        self._parts = parts
         self._clock = clock
         self._changed = changed
         self._happened: list[Happened] = []
         self._outputs: list[Output] = []
         self._touched: set[Cursor] = set()
-        self._closed: set[Place] = set()  # those whose first batch is closed
+        self._closed: set[InboxPart] = set()  # those whose first batch is closed
         self._unpassed = 0
         self._since: float | None = None  # when the first thing happened that is not written
         self._commit: asyncio.Task[None] | None = None
@@ -59,16 +60,16 @@ class Ledger:
         """Whether writing is so far behind that nothing more should be begun."""
         return self._unpassed >= MOST_RECORDS or len(self._happened) >= MOST_STEPS
 
-    def opened(self, place: Place, taken: Taken) -> None:
+    def opened(self, part: InboxPart, taken: Taken) -> None:
         """A batch was looked at."""
-        place.batches.append(taken)
+        part.batches.append(taken)
         self._unpassed += taken.count
 
-    def close(self, place: Place, taken: Taken) -> None:
+    def close(self, part: InboxPart, taken: Taken) -> None:
         """A batch may be passed: what of it is not over is in its cursors' standings from now on."""
         taken.closed = True
-        if place.batches[0].closed:
-            self._closed.add(place)
+        if part.batches[0].closed:
+            self._closed.add(part)
             self._changed()
 
     def touch(self, cursor: Cursor) -> None:
@@ -122,29 +123,59 @@ class Ledger:
 
     async def _write(self) -> None:
         positions = self._passed()
-        outputs = self._outputs + outputs_of(self._happened)
+        happened, outputs = self._happened, self._outputs
         standings = self._standings(positions)
         outputs += [written(cursor.owner, standing) for cursor, standing in standings]
         self._happened, self._outputs, self._since = [], [], None
         self._touched.clear()
-        if outputs and not positions:  # a place that does not move: but the commit is fenced
-            place = next(iter(self._places.values()))
-            positions[place.key] = place.position
-        if not positions or await self._committer.commit(outputs, positions, self._fence):
-            for key, position in positions.items():
-                self._places[key].position = position
+        if not (happened or outputs or positions) or await self._committed(happened, outputs, positions):
+            for place, position in positions.items():
+                self._parts[place].position = position
             for cursor, standing in standings:
                 cursor.written = standing
         else:
             self.lost = True
             log.info("deliveries-left-to-another-worker", generation=self._fence.generation)
 
+    async def _committed(
+        self, happened: Sequence[Happened], others: Sequence[Output], positions: Positions
+    ) -> bool:
+        try:
+            return await self._commit_one([*outputs_of(happened), *others], positions)
+        except Refused as fault:
+            if not happened:
+                raise
+            return await self._apart(happened, fault) and await self._commit_one(others, positions)
+
+    async def _apart(self, happened: Sequence[Happened], fault: Refused) -> bool:
+        """Write in halves until what Kafka refuses is alone, and in its place that it does."""
+        if len(happened) == 1:
+            delivery = happened[0].step.delivery
+            place = {"topic": delivery.topic, "partition": delivery.partition, "offset": delivery.offset}
+            log.error("output-refused", stage=delivery.stage, kind=fault.kind, **place)
+            return await self._commit_one(refused(happened[0], fault.kind), {})
+        middle = len(happened) // 2
+        for half in (happened[:middle], happened[middle:]):
+            try:
+                if not await self._commit_one(outputs_of(half), {}):
+                    return False
+            except Refused as again:
+                if not await self._apart(half, again):
+                    return False
+        return True
+
+    async def _commit_one(self, outputs: Sequence[Output], positions: Positions) -> bool:
+        if not positions:  # nothing moves, but the commit is fenced
+            part = next(iter(self._parts.values()))
+            positions = {part.place: part.position}
+        return await self._committer.commit(outputs, positions, self._fence)
+
     def _passed(self) -> Positions:
         positions: Positions = {}
-        for place in self._closed:
-            while place.batches and place.batches[0].closed:
-                taken = place.batches.popleft()
-                positions[place.key] = taken.end
+        for part in self._closed:
+            while part.batches and part.batches[0].closed:
+                taken = part.batches.popleft()
+                positions[part.place] = taken.end
                 self._unpassed -= taken.count
         self._closed.clear()
         return positions
@@ -152,16 +183,16 @@ class Ledger:
     def _standings(self, positions: Positions) -> list[tuple[Cursor, Standing]]:
         """Those that are not as they were written last."""
         found = []
-        for place in map(self._places.__getitem__, positions):
-            for cursor in place.cursors.values():
+        for part in map(self._parts.__getitem__, positions):
+            for cursor in part.cursors.values():
                 # What it has open the group may pass now, or it is where it can go along with the group.
-                if cursor.next >= place.taken and (cursor.open or cursor.written != Standing()):
+                if cursor.next >= part.taken and (cursor.open or cursor.written != Standing()):
                     self._touched.add(cursor)
         for cursor in self._touched:
-            place = self._places[cursor.topic, cursor.partition]
-            if place.cursors.get(cursor.recipient) is not cursor:  # its recipient is over
+            part = self._parts[cursor.topic, cursor.partition]
+            if part.cursors.get(cursor.recipient) is not cursor:  # its recipient is over
                 continue
-            standing = cursor.standing(place.taken, positions.get(place.key, place.position))
+            standing = cursor.standing(part.taken, positions.get(part.place, part.position))
             if standing != cursor.written:
                 found.append((cursor, standing))
         return found

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator
+from time import monotonic, sleep
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+_PATIENCE_S = 30.0
+#: What is said of a partition that was just made, or whose leader is just changing.
+_PASSING = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError._UNKNOWN_PARTITION,
+    }
+)
 
 Message = Any  # confluent_kafka.Message, which is untyped
 
@@ -90,9 +101,16 @@ def _taken(message: Message) -> float:
 def _bounds(servers: str, topic: str, partition: int) -> tuple[int, int]:
     """The first offset and the one after the last, open transactions included."""
     consumer = new_consumer(servers, "read_uncommitted")
+    deadline = monotonic() + _PATIENCE_S
     try:
-        low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        return int(low), int(high)
+        while True:
+            try:
+                low, high = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
+                return int(low), int(high)
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or monotonic() > deadline:
+                    raise
+                sleep(0.05)  # until the topic's leader is chosen, of which Kafka sends no word
     finally:
         consumer.close()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
 
 Headers = list[tuple[str, bytes]]
+Place = tuple[str, int]
+"""A topic and a partition of it."""
 
 
 class Record(Protocol):
@@ -65,29 +67,56 @@ class Fence:
     member_id: str
 
 
+#: The fence of what no member of a group has read. Nothing is committed under it.
+NOBODY = Fence("", -1, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The records of one partition and one fetch, in order."""
+    """The records of one partition and one fetch, in order; none where only markers were read.
+
+    `number` counts the batches of a partition under one fence, from 0. `reached` is where reading stands after
+    it, past markers and aborted records behind the last one of it; `lost` are the offsets before it that Kafka
+    deleted before anybody read them.
+    """
 
     topic: str
     partition: int
     records: Sequence[Record]
     fence: Fence
+    number: int = 0
+    reached: int = -1
+    lost: range = range(0)
+
+    @property
+    def place(self) -> Place:
+        """Topic and partition."""
+        return self.topic, self.partition
 
     @property
     def next_offset(self) -> int:
         """Where reading goes on once the batch is committed."""
-        known = getattr(self.records, "next_offset", None)
-        return self.records[-1].offset + 1 if known is None else int(known)
+        return self.records[-1].offset + 1 if self.reached < 0 else self.reached
+
+    @property
+    def size(self) -> int:
+        """Of its records, roughly and as they were fetched, bytes."""
+        known = getattr(self.records, "size", None)
+        return sum(len(record.value or b"") for record in self.records) if known is None else int(known)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Two batches in place of this one, which has more than one record."""
+        middle = len(self.records) // 2
+        first, second = self.records[:middle], self.records[middle:]
+        return replace(self, records=first, reached=-1), replace(self, records=second, lost=range(0))
 
 
-Positions = dict[tuple[str, int], int]
+Positions = dict[Place, int]
 
 
 def positions_of(batches: Iterable[Batch]) -> Positions:
-    """Per topic and partition, the offset to commit after `batches`."""
+    """Per topic and partition, the offset to commit after `batches`, which are in order."""
     moved: Positions = {}
     for batch in batches:
-        place = (batch.topic, batch.partition)
-        moved[place] = max(moved.get(place, 0), batch.next_offset)
+        moved[batch.place] = batch.next_offset
     return moved

@@ -2,49 +2,142 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
+from msgspec.structs import replace as changed
+
 from hub.delivery.dead_letter import DeadLetter
+from hub.events.ids import derive
 from hub.events.kafka import header
 from hub.journal.entry import Entry
 from hub.routes.engine import Engine, Outcome, Refused, Routed
 from hub.sdk.errors import Reject
 from hub.stream import topics
-from hub.stream.fetched import columns_of
-from hub.stream.records import Batch, Output, Record
+from hub.stream.fetched import Columns, columns_of
+from hub.stream.ordering import Part, Turns, in_turn
+from hub.stream.parked import Parked
+from hub.stream.records import Batch, Fence, Output, Read, Record
 from hub.stream.stage import dead_letter_outputs, journal_outputs
 
 #: On a redriven record: the one route or subscription that it is for, since the others have it already.
 ONLY = "hub-only"
 
+#: On an event that was routed in the transaction that wrote it.
+ROUTED = "hub-routed"
+
+_NO_ROUTE = "\0"
+_UNKNOWN = -1  # a place that Kafka has not given yet
+_NOBODY = Fence("", _UNKNOWN, "")  # for what was not fetched
+
+
+@dataclass(frozen=True, slots=True)
+class _Came:
+    """Some batches as one: their records' columns one after the other; batch n begins at row `starts[n]`."""
+
+    batches: Sequence[Batch]
+    columns: Columns
+    starts: Sequence[int]
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch]) -> _Came:
+        return cls(batches, *columns_of([batch.records for batch in batches]))
+
+    def record(self, row: int) -> Record:
+        """The record of a row, made if need be."""
+        at = bisect_right(self.starts, row) - 1
+        return self.batches[at].records[row - self.starts[at]]
+
+    def parts(self, parked: Parked) -> list[Part]:
+        """The batches as rows, with what is parked in each one's partition."""
+        ends = [*self.starts[1:], len(self.columns.values)]
+        return [
+            Part(range(start, end), parked.of(batch))
+            for batch, start, end in zip(self.batches, self.starts, ends, strict=True)
+        ]
+
+    def origins(self, rows: Sequence[int]) -> dict[str, Sequence[Any]]:
+        """Topic, partition and offset of these rows, as columns."""
+        found: dict[str, Sequence[Any]] = {"offset": [self.columns.offsets[row] for row in rows]}
+        if len(self.batches) > 1:
+            batches = [self.batches[bisect_right(self.starts, row) - 1] for row in rows]
+            found["topic"] = [batch.topic for batch in batches]
+            found["partition"] = [batch.partition for batch in batches]
+        return found
+
 
 class Routing:
-    """The route stage."""
+    """The route stage. With `parked`, a failure at a route that is `ordered` holds up its own subject there."""
 
     name = "route"
-    pure = True
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, parked: Parked | None = None) -> None:
         self._engine = engine
+        self._parked = parked if engine.ordered else None
+        self._domains_in_order = {topics.domain_of(kind) for kind in engine.in_order}
+        self.pure = self._parked is None
+        #: What is routed at once comes through only to be passed over, and for what is redriven there is time.
+        self.linger = 0.0 if self._parked else 0.2
 
-    def process(self, batch: Batch) -> list[Output]:
-        """Inbox records in the order of the batch, then dead letters and journal entries."""
-        columns = columns_of(batch.records)
-        outcome = self._engine.run(columns.heads, columns.values)
-        only = {row: route for row, route in enumerate(columns.heads.texts(ONLY)) if route}
-        if only:
-            outcome = _only_wanted(outcome, only)
-        outputs = _forwarded(outcome.routed)
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """Inbox records in the order of the batches, then dead letters and journal entries."""
+        came = _Came.of(batches)
+        heads = came.columns.heads
+        only = {row: route for row, route in enumerate(heads.texts(ONLY)) if route}
+        routed = {row for row, mark in enumerate(heads.texts(ROUTED)) if mark and row not in only}
+        return [] if len(routed) == heads.count else self._route(came, only, routed)
+
+    def at_once(self, event_type: str) -> bool:
+        """Whether events of a type may be routed as they are written.
+
+        Not where order matters: after a failure, those that come later have to know of it.
+        """
+        return topics.domain_of(event_type) not in self._domains_in_order
+
+    def forward(self, events: Sequence[Output]) -> list[Output]:
+        """What events lead to that are being written, for the transaction that writes them; see `routed`."""
+        by_topic: dict[str, list[Record]] = {}
+        for event in events:
+            by_topic.setdefault(event.topic, []).append(_being_written(event))
+        batches = [Batch(topic, _UNKNOWN, records, _NOBODY) for topic, records in by_topic.items()]
+        return self._route(_Came.of(batches), {}, set()) if batches else []
+
+    def _route(self, came: _Came, only: Mapping[int, str], routed: set[int]) -> list[Output]:
+        """`only` has the rows that are for one route alone, `routed` those that are done with already."""
+        outcome = self._engine.run(came.columns.heads, came.columns.values)
+        if only or routed:
+            outcome = _only_wanted(outcome, {**only, **dict.fromkeys(routed, _NO_ROUTE)})
+        turns = Turns()
+        if self._parked is not None and came.batches[0].fence is not _NOBODY:
+            turns = in_turn(outcome, came.parts(self._parked), self._engine.ordered, came.record, _letter)
+            outcome = turns.without(outcome)
+        outputs = _forwarded(outcome.routed) + turns.outputs
         for fault in outcome.refused:
-            outputs += _set_aside(batch.records[fault.row], fault)
-        outputs += _journalled(batch, columns.offsets, outcome)
-        return outputs
+            record = came.record(fault.row)
+            outputs += dead_letter_outputs(record, _letter(record, fault))
+        return outputs + _journalled(came, outcome, turns.rows | routed)
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """An event that cannot go on by any route."""
+        return dead_letter_outputs(record, letter_of(record, self.name, reject))
 
     def forget(self, batches: Iterable[Batch]) -> None:
-        """Nothing is kept between batches."""
+        """What is parked is read again; nothing else is kept between batches."""
+        if self._parked is not None:
+            self._parked.forget(batches)
+
+
+def routed(event: Output) -> Output:
+    """An event that was given to `forward`, as it is to be written: the stage passes it over."""
+    return changed(event, headers=[*event.headers, (ROUTED, b"1")])
+
+
+def _being_written(event: Output) -> Record:
+    """An event as it will be read, but for its place."""
+    return Read(event.topic, _UNKNOWN, _UNKNOWN, int(time() * 1000), event.key, event.value, event.headers)
 
 
 def _only_wanted(outcome: Outcome, only: Mapping[int, str]) -> Outcome:
@@ -74,37 +167,32 @@ def _forwarded(routed: Sequence[Routed]) -> list[Output]:
     return [outputs[at] for at in sorted(range(len(rows)), key=rows.__getitem__)]  # stable: routes in order
 
 
-def _journalled(batch: Batch, offsets: Sequence[int], outcome: Outcome) -> list[Output]:
-    """What happened, one record for many entries that are alike."""
-    now = time()
+def _journalled(came: _Came, outcome: Outcome, told: set[int]) -> list[Output]:
+    """What happened, one record for many entries that are alike; of the rows in `told` something is said already."""
+    first = came.batches[0]
+    shared = Entry(
+        at=time(), stage="route", outcome="routed", event_id="", topic=first.topic, partition=first.partition
+    )
     outputs: list[Output] = []
     for made in outcome.routed:
-        same = Entry(
-            at=now,
-            stage="route",
-            outcome="routed",
-            event_id="",
-            type=made.type,
-            source=made.source,
-            route=made.route,
-            topic=batch.topic,
-            partition=batch.partition,
-        )
+        same = changed(shared, type=made.type, source=made.source, route=made.route)
         each: dict[str, Sequence[Any]] = {
             "event_id": made.ids,
             "subject": made.subjects,
             "party": made.parties,
             "correlation_id": made.cases,
             "causation_id": made.causes,
-            "offset": [offsets[row] for row in made.rows],
+            **came.origins(made.rows),
         }
-        outputs += journal_outputs(batch, same, each)
-    met = {row for made in outcome.routed for row in made.rows} | {fault.row for fault in outcome.refused}
-    rest = [row for row in range(len(offsets)) if row not in met]
+        outputs += journal_outputs(first.place, same, each)
+    met = told | {row for made in outcome.routed for row in made.rows} | {one.row for one in outcome.refused}
+    rest = [row for row in range(len(came.columns.values)) if row not in met]
     if rest:
         heads = outcome.heads.take(rest)
         each = {name: heads.texts(header) for name, header in _HEADERS.items()}
-        outputs += journal_outputs(batch, Entry(at=now, stage="route", outcome="unrouted", event_id=""), each)
+        outputs += journal_outputs(
+            first.place, changed(shared, outcome="unrouted"), each | came.origins(rest)
+        )
     return outputs
 
 
@@ -119,15 +207,11 @@ _HEADERS = {
 }
 
 
-def _set_aside(record: Record, fault: Refused) -> list[Output]:
-    if not fault.route:  # no event, so no route's fault
-        return dead_letter_outputs(record, letter_of(record, "route", _reject(fault)))
-    return dead_letter_outputs(record, letter_of(record, "route", _reject(fault), route=fault.route))
-
-
-def _reject(fault: Refused) -> Reject:
+def _letter(record: Record, fault: Refused) -> DeadLetter:
     named = f"route {fault.route}: {fault.reason}" if fault.kind == "mapping" else fault.reason
-    return Reject(named, field=fault.field, kind=fault.kind)
+    reject = Reject(named, field=fault.field, kind=fault.kind)
+    place = {"route": fault.route} if fault.route else {}  # without one it is no event, and no route's fault
+    return letter_of(record, "route", reject, **place)
 
 
 def letter_of(record: Record, stage: str, reject: Reject, **place: Any) -> DeadLetter:
@@ -135,13 +219,16 @@ def letter_of(record: Record, stage: str, reject: Reject, **place: Any) -> DeadL
 
     `place` may have `route`, `subscription` and `attempts`.
     """
+    event_id = header(record.headers, "ce_id")
+    if record.offset == _UNKNOWN:  # from which the id is derived otherwise
+        place["id"] = derive("dead-letter", event_id, stage, place.get("route", ""))
     return DeadLetter(
         stage=stage,
         reason=reject.reason,
         reason_class=reject.kind,
         field=reject.field,
         at=time(),
-        event_id=header(record.headers, "ce_id"),
+        event_id=event_id,
         type=header(record.headers, "ce_type"),
         subject=header(record.headers, "ce_subject"),
         party=header(record.headers, "ce_party"),

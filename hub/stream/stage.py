@@ -1,87 +1,37 @@
-"""A stage: batches in, outputs out, one transaction. The loop that every stage shares."""
+"""A stage: batches in, outputs out. What stages write beside their results: journal entries and dead letters."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from collections.abc import Iterable, Mapping, Sequence
+from time import time
 from typing import Any, Protocol
 
 import msgspec
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.journal.entry import Entry, packed
+from hub.sdk.errors import Reject
 from hub.stream import topics
-from hub.stream.records import Batch, Output, Record, positions_of
-from hub.stream.transactions import Transactor
-
-#: Records that one transaction covers at most; more wait for the next.
-MAX_RECORDS = 5_000
+from hub.stream.records import Batch, Output, Place, Read, Record
 
 
 class Stage(Protocol):
     """One step of an event's way. `process` runs on the stage's own thread and must not raise for bad records."""
 
     name: str
-    #: Whether `process` depends on its batch alone, so that a batch may be worked on while the one before commits.
+    #: Whether `process` depends on its batches alone, so that they may be worked on while those before commit.
     pure: bool
+    #: Seconds that the first batch of a transaction waits for more, where nobody waits for what comes out.
+    linger: float
 
-    def process(self, batch: Batch) -> list[Output]:
-        """What comes out of a batch: results, dead letters and journal entries."""
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """What comes out of the batches of one transaction: results, dead letters and journal entries."""
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """A record that cannot go on, for no fault that `process` could see. Raises where none may be set aside."""
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """The batches were not committed and will come again, here or elsewhere."""
-
-
-class StageRunner:
-    """Feeds a stage from its agent and commits what it makes."""
-
-    def __init__(self, stage: Stage, transactor: Transactor) -> None:
-        self.name = stage.name
-        self._stage = stage
-        self._transactor = transactor
-        self._queue: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
-        self._processing = ThreadPoolExecutor(1, thread_name_prefix=stage.name)
-        self._committing = ThreadPoolExecutor(1, thread_name_prefix=f"{stage.name}-commit")
-
-    async def agent(self, stream: AsyncIterable[Batch]) -> None:
-        """The Faust agent: it only hands on, and waits when the stage is behind."""
-        async for batch in stream:
-            await self._queue.put(batch)
-
-    async def run(self) -> None:
-        """Process until cancelled. An error that gets here is a bug: it ends the worker, loudly."""
-        loop = asyncio.get_running_loop()
-        commit = loop.run_in_executor(self._committing, self._transactor.prepare)
-        try:
-            while True:
-                if self._queue.empty():
-                    await commit
-                for _, group in groupby(await self._collect(), key=lambda batch: batch.fence):
-                    batches = list(group)
-                    if not self._stage.pure:
-                        await commit
-                    outputs = await loop.run_in_executor(self._processing, self._process, batches)
-                    await commit
-                    commit = loop.run_in_executor(self._committing, self._commit, batches, outputs)
-        finally:
-            self._processing.shutdown(wait=False, cancel_futures=True)
-            await self._transactor.finish(self._committing)
-
-    async def _collect(self) -> list[Batch]:
-        """All that waits, up to `MAX_RECORDS`: one event commits at once, a flood commits in bulk."""
-        batches = [await self._queue.get()]
-        while sum(len(batch.records) for batch in batches) < MAX_RECORDS and not self._queue.empty():
-            batches.append(self._queue.get_nowait())
-        return batches
-
-    def _process(self, batches: Sequence[Batch]) -> list[Output]:
-        return [output for batch in batches for output in self._stage.process(batch)]
-
-    def _commit(self, batches: Sequence[Batch], outputs: Sequence[Output]) -> None:
-        if not self._transactor.commit(outputs, positions_of(batches), batches[0].fence):
-            self._stage.forget(batches)
 
 
 _encode = msgspec.json.Encoder().encode
@@ -93,21 +43,12 @@ def journal_output(entry: Entry) -> Output:
     return Output(topics.JOURNAL, entry.event_id.encode(), _encode(entry))
 
 
-class Place(Protocol):
-    """A partition, or a batch from one."""
+def journal_outputs(first: Place, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
+    """As few records as hold the entries of one transaction: `same`, with entry n's columns of `each` over it.
 
-    @property
-    def topic(self) -> str: ...
-    @property
-    def partition(self) -> int: ...
-
-
-def journal_outputs(place: Place, same: Entry, each: Mapping[str, Sequence[Any]]) -> list[Output]:
-    """As few records as hold the entries that a batch led to: `same`, with entry n's columns of `each` over it.
-
-    Keyed by where it came from. An event's steps may so be read out of order: the journal does not mind.
+    Keyed by where its first batch came from. An event's steps may so be read out of order: the journal does not mind.
     """
-    key = f"{place.topic}-{place.partition}".encode()
+    key = "-".join(map(str, first)).encode()
     count = len(each["event_id"])
     return [
         Output(
@@ -117,6 +58,27 @@ def journal_outputs(place: Place, same: Entry, each: Mapping[str, Sequence[Any]]
         )
         for start in range(0, count, _PACKED)
     ]
+
+
+class Entries:
+    """Journal entries of one kind, gathered while a transaction's batches are worked on."""
+
+    def __init__(self, **same: Any) -> None:
+        self._same = same
+        self._rows: list[dict[str, Any]] = []
+
+    def add(self, record: Record, **fields: Any) -> None:
+        """What happened to a record, or to what came of it; every call gives the same fields."""
+        self._rows.append(
+            {"topic": record.topic, "partition": record.partition, "offset": record.offset, **fields}
+        )
+
+    def outputs(self, first: Place) -> list[Output]:
+        """The entries as records; `first` is where the transaction's first batch came from."""
+        if not self._rows:
+            return []
+        each = {name: [row[name] for row in self._rows] for name in self._rows[0]}
+        return journal_outputs(first, Entry(**{"at": 0.0, "outcome": "", "event_id": "", **self._same}), each)
 
 
 def dead_letter_outputs(record: Record, letter: DeadLetter) -> list[Output]:
@@ -146,3 +108,21 @@ def dead_letter_outputs(record: Record, letter: DeadLetter) -> list[Output]:
         topics.DEAD_LETTERS, record.key or letter.id.encode(), record.value or b"", kept + letter.headers()
     )
     return [written, journal_output(entry)]
+
+
+def lost_outputs(batch: Batch, stage: str) -> list[Output]:
+    """What says that records before `batch` were deleted before the stage had read them. Nobody has them now."""
+    if not batch.lost:
+        return []
+    gone = Read(batch.topic, batch.partition, batch.lost.start, 0, None, b"", [])
+    letter = DeadLetter(
+        stage=stage,
+        reason=f"{len(batch.lost)} offsets from {batch.lost.start} on were deleted before they were read",
+        reason_class="lost",
+        topic=batch.topic,
+        partition=batch.partition,
+        offset=batch.lost.start,
+        at=time(),
+        attempts=1,
+    )
+    return dead_letter_outputs(gone, letter)

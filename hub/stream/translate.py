@@ -2,69 +2,146 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from time import time
+from typing import Any
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.envelope import Event
 from hub.events.kafka import header, to_headers
-from hub.journal.entry import Entry
 from hub.registry.codec import CodecError, encode
 from hub.registry.schemas import Registry
 from hub.sdk.errors import Reject
 from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet
 from hub.stream import topics
+from hub.stream.parked import Held, Parked, Turn
 from hub.stream.records import Batch, Output, Record
+from hub.stream.routing import Routing, routed
 from hub.stream.seen import Seen
-from hub.stream.stage import dead_letter_outputs, journal_output
+from hub.stream.stage import Entries, dead_letter_outputs
 
 #: Headers of a raw record, written by whoever accepted it.
 RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
 
+_EVENTS = topics.events("")
+
+
+def ordered_places(fleet: Fleet) -> frozenset[str]:
+    """Where order matters: `instance/source` of every source that says so."""
+    return frozenset(
+        f"{name}/{source.name}"
+        for name, member in fleet.members.items()
+        for source in member.sources
+        if source.ordered
+    )
+
 
 class Translate:
-    """The translate stage. A record that cannot be understood is set aside; a repeated fact is dropped."""
+    """The translate stage. A record that cannot be understood is set aside; a repeated fact is dropped.
+
+    With `parked`, a record that is set aside holds up the later ones of its entity, if its source is `ordered`.
+    """
 
     name = "translate"
     pure = False  # it knows by what it has seen which records are repeats
+    linger = 0.0
 
-    def __init__(self, fleet: Fleet, registry: Registry, seen: Seen) -> None:
+    def __init__(
+        self, fleet: Fleet, registry: Registry, seen: Seen, routing: Routing, parked: Parked | None = None
+    ) -> None:
+        self._routing = routing
         self._fleet = fleet
         self._registry = registry
         self._seen = seen
+        self._ordered = ordered_places(fleet)
+        self._parked = parked if self._ordered else None
 
-    def process(self, batch: Batch) -> list[Output]:
-        """Events, dead letters, marks of what was seen, journal entries."""
+    def process(self, batches: Sequence[Batch]) -> list[Output]:
+        """Events and marks of what was seen, dead letters, journal entries."""
         outputs: list[Output] = []
-        seen = self._seen.of(batch)
-        for record in batch.records:
-            outputs.append(journal_output(self._accepted(record)))
-            try:
-                outputs.extend(self._translate(record, seen, batch.partition))
-            except Reject as reject:
-                outputs.extend(dead_letter_outputs(record, self._letter(record, reject)))
-        return outputs
+        accepted = Entries(stage="accept", outcome="accepted")
+        translated = Entries(stage="translate", at=time())
+        for batch in batches:
+            seen = self._seen.of(batch)
+            held = self._parked.of(batch) if self._parked else None
+            if held is not None:
+                outputs += held.opening(batch.records)
+            for record in batch.records:
+                accepted.add(record, **self._accepted(record))
+                place = self._place(record) if held is not None else ""
+                if held is not None and place in self._ordered:
+                    outputs += self._in_turn(place, record, held, seen, translated)
+                    continue
+                try:
+                    outputs += self._events(record, seen, translated)
+                except Reject as reject:
+                    outputs += dead_letter_outputs(record, self._letter(record, reject))
+        return [
+            *self._routed(outputs),
+            *accepted.outputs(batches[0].place),
+            *translated.outputs(batches[0].place),
+        ]
 
-    def forget(self, batches: Iterable[Batch]) -> None:
-        """Drop what was marked as seen in a batch that did not commit."""
-        self._seen.drop(batches)
+    def _routed(self, outputs: list[Output]) -> list[Output]:
+        """The same, with what the events among them lead to at once: a transaction less on their way."""
+        events = [at for at, output in enumerate(outputs) if self._at_once(output)]
+        led_to = self._routing.forward([outputs[at] for at in events])
+        for at in events:
+            outputs[at] = routed(outputs[at])
+        return outputs + led_to
 
-    def _translate(self, record: Record, seen: set[bytes], partition: int) -> list[Output]:
-        raw_id = header(record.headers, RAW_ID)
-        member = self._fleet.member(header(record.headers, INSTANCE))
-        facts = member.source(header(record.headers, SOURCE)).translate(record.value or b"")
-        events = [to_event(fact, member.instance.source, member.instance.party, raw_id) for fact in facts]
-        encoded = [self._encode(event) for event in events]  # all or none: before anything is marked
-        outputs: list[Output] = []
-        for event, output in zip(events, encoded, strict=True):
+    def _at_once(self, output: Output) -> bool:
+        return output.topic.startswith(_EVENTS) and self._routing.at_once(header(output.headers, "ce_type"))
+
+    def _in_turn(
+        self, place: str, record: Record, held: Held, seen: set[bytes], translated: Entries
+    ) -> list[Output]:
+        """As `hub.stream.parked` says how."""
+        if held.turn(place, record) is not Turn.GO:
+            return held.set_aside(place, record, lambda waits: self._letter(record, waits))
+        try:
+            events = self._events(record, seen, translated)
+        except Reject as reject:
+            return held.failed(place, record, self._letter(record, reject))
+        return events + held.passed(place, record)
+
+    def _events(self, record: Record, seen: set[bytes], translated: Entries) -> list[Output]:
+        """A record's events that were not seen before, and their marks. Raises Reject before anything is marked."""
+        outputs = []
+        for event, output in self._translate(record):
             mark = Seen.mark(event.envelope.id)
             fresh = mark not in seen
             if fresh:
                 seen.add(mark)
-                outputs += [output, Seen.output(mark, partition)]
-            outputs.append(journal_output(_translated(event, record, "translated" if fresh else "duplicate")))
+                outputs += [output, Seen.output(mark, record.partition)]
+            translated.add(record, **_translated(event, "translated" if fresh else "duplicate"))
         return outputs
+
+    def _place(self, record: Record) -> str:
+        return f"{header(record.headers, INSTANCE)}/{header(record.headers, SOURCE)}"
+
+    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+        """A raw record that cannot go on as a whole."""
+        accepted = Entries(stage="accept", outcome="accepted")
+        accepted.add(record, **self._accepted(record))
+        letter = dead_letter_outputs(record, self._letter(record, reject))
+        return [*accepted.outputs((record.topic, record.partition)), *letter]
+
+    def forget(self, batches: Iterable[Batch]) -> None:
+        """Drop what was marked as seen in a batch that did not commit, and what was parked."""
+        batches = list(batches)
+        self._seen.drop(batches)
+        if self._parked is not None:
+            self._parked.forget(batches)
+
+    def _translate(self, record: Record) -> list[tuple[Event, Output]]:
+        """Every event that a record tells, all or none. Raises Reject."""
+        raw_id = header(record.headers, RAW_ID)
+        member = self._fleet.member(header(record.headers, INSTANCE))
+        facts = member.source(header(record.headers, SOURCE)).translate(record.value or b"")
+        events = [to_event(fact, member.instance.source, member.instance.party, raw_id) for fact in facts]
+        return [(event, self._encode(event)) for event in events]
 
     def _encode(self, event: Event) -> Output:
         schema = self._registry.by_type(event.envelope.type)
@@ -76,20 +153,15 @@ class Translate:
         topic = topics.events(topics.domain_of(event.envelope.type))
         return Output(topic, event.envelope.subject.encode(), value, headers)
 
-    def _accepted(self, record: Record) -> Entry:
+    def _accepted(self, record: Record) -> dict[str, Any]:
         member = self._fleet.members.get(header(record.headers, INSTANCE))
-        return Entry(
-            at=record.timestamp / 1000,
-            stage="accept",
-            outcome="accepted",
-            event_id=header(record.headers, RAW_ID),
-            subject=(record.key or b"").decode(errors="replace"),
-            source=member.instance.source if member else "",
-            party=member.instance.party if member else "",
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-        )
+        return {
+            "at": record.timestamp / 1000,
+            "event_id": header(record.headers, RAW_ID),
+            "subject": (record.key or b"").decode(errors="replace"),
+            "source": member.instance.source if member else "",
+            "party": member.instance.party if member else "",
+        }
 
     def _letter(self, record: Record, reject: Reject) -> DeadLetter:
         instance = header(record.headers, INSTANCE)
@@ -112,20 +184,15 @@ class Translate:
         )
 
 
-def _translated(event: Event, record: Record, outcome: str) -> Entry:
+def _translated(event: Event, outcome: str) -> dict[str, Any]:
     envelope = event.envelope
-    return Entry(
-        at=time(),
-        stage="translate",
-        outcome=outcome,
-        event_id=envelope.id,
-        type=envelope.type,
-        subject=envelope.subject,
-        party=envelope.party,
-        source=envelope.source,
-        correlation_id=envelope.correlation_id,
-        causation_id=envelope.causation_id,
-        topic=record.topic,
-        partition=record.partition,
-        offset=record.offset,
-    )
+    return {
+        "outcome": outcome,
+        "event_id": envelope.id,
+        "type": envelope.type,
+        "subject": envelope.subject,
+        "party": envelope.party,
+        "source": envelope.source,
+        "correlation_id": envelope.correlation_id,
+        "causation_id": envelope.causation_id,
+    }

@@ -1,8 +1,9 @@
 """A Faust transport that hands agents whole batches and leaves offsets to the hub's own transactions.
 
 Faust keeps what it is good at: the app, the agents, group membership, assignment, flow control. Its
-acknowledgement and commit machinery loses or repeats events under failure (docs/decisions/0001), so here one
-Faust message is one `Batch`, Faust's commit does nothing, and reading starts where our transactions ended.
+acknowledgement, commit and seek machinery loses or repeats events under failure (docs/decisions/0001), so here
+one Faust message is one `Batch`, Faust's commit and seek do nothing, and reading starts where our transactions
+ended (`Standing`).
 
 Registered with Faust under the entry point group `faust.transports` as `hub`: broker URL `hub://host:port`.
 """
@@ -10,18 +11,25 @@ Registered with Faust under the entry point group `faust.transports` as `hub`: b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
 from typing import Any, ClassVar
 
 import aiokafka
+import structlog
+from aiokafka import TopicPartition
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
+from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
-from hub.stream.records import Batch, Fence, Positions
+from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
+from hub.stream.standing import Standing
+
+log = structlog.get_logger()
 
 
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
@@ -37,7 +45,30 @@ fetcher.PartitionRecords = _Records
 fetcher.MemoryRecords = Chunks
 
 
-class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust is untyped here
+class _Listener(driver.ConsumerRebalanceListener):  # type: ignore[misc]  # Faust is untyped here
+    """What the group coordinator tells, on the consumer's thread."""
+
+    def on_partitions_revoked(self, revoked: Iterable[Any]) -> Awaitable[None]:
+        self._thread.standing.end()
+        return super().on_partitions_revoked(revoked)  # type: ignore[no-any-return]
+
+    async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
+        thread: _ConsumerThread = self._thread
+        if thread.standing.was(thread.fence):
+            # A follower that joins again for nothing keeps its generation. Kafka could then not tell the batches
+            # from before, which may still be committed, from those that are read again: so join as another.
+            await thread._ensure_consumer()._coordinator._maybe_leave_group()
+        else:
+            await super().on_partitions_assigned(assigned)
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Reads in a thread of its own, on which alone `standing` changes."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.standing = Standing()
+
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
         # Range, not Faust's round robin: partition n of every topic goes to one worker, so that what belongs
@@ -49,7 +80,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # F
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             partition_assignment_strategy=[RangePartitionAssignor],
             enable_auto_commit=False,
-            auto_offset_reset=conf.consumer_auto_offset_reset,
+            auto_offset_reset="none",  # never silently: see `begin` and `_pass_over`
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
@@ -62,17 +93,69 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # F
             metadata_max_age_ms=conf.consumer_metadata_max_age_ms,
         )
 
-    async def _fetch_records(self, consumer: aiokafka.AIOKafkaConsumer, *args: Any, **options: Any) -> Any:
-        fetched = await super()._fetch_records(consumer, *args, **options)
-        # No await between here and the fetch's own check of the assignment, and both run on this thread: so
+    @property
+    def fence(self) -> Fence:
+        """Who we are in the group at this moment."""
+        coordinator = self._ensure_consumer()._coordinator
+        return Fence(self.app.conf.id, coordinator.generation, coordinator.member_id)
+
+    async def assigned(self) -> tuple[Fence, list[Place]] | None:
+        """Our membership and its partitions; None while either is about to change."""
+        consumer = self._ensure_consumer()
+        if consumer._subscription.reassignment_in_progress or self.fence.generation < 0:
+            return None
+        return self.fence, [(tp.topic, tp.partition) for tp in consumer.assignment()]
+
+    async def begin(self, fence: Fence, positions: Positions) -> bool:
+        """Go to `positions`, unless `fence` is over."""
+        now = await self.assigned()
+        if now is None or now[0] != fence:
+            return False
+        for place, offset in positions.items():
+            self._ensure_consumer().seek(TopicPartition(*place), offset)
+        self.standing.begin(fence, positions)
+        return True
+
+    async def fetch(self, partitions: frozenset[TP], timeout: float) -> list[Batch] | None:
+        """What has come in; None where nobody has said yet where to begin."""
+        if self.fence != self.standing.fence:
+            return None
+        consumer = self._ensure_consumer()
+        fetched: Mapping[TopicPartition, list[Chunk]] = {}
+        try:
+            fetched = await self._fetch_records(
+                consumer, partitions, timeout=timeout, max_records=consumer._max_poll_records
+            )
+        except NoOffsetForPartitionError:
+            pass  # aiokafka looked for itself; `begin` has sought meanwhile
+        except OffsetOutOfRangeError as error:
+            await self._pass_over(consumer, error.args[0])
+        # No await between here and the fetcher's own check of the assignment, and both run on this thread: so
         # these records belong to this generation. During a reassignment aiokafka returns none.
-        coordinator = consumer._coordinator
-        fence = Fence(self.app.conf.id, coordinator.generation, coordinator.member_id)
-        return {
-            tp: [Batch(tp.topic, tp.partition, Fetched(tp.topic, tp.partition, chunks), fence)]
-            for tp, chunks in fetched.items()
-            if chunks
-        }
+        fence, states = self.fence, consumer._subscription.subscription.assignment
+        found = []
+        for tp in states.tps if states else ():
+            state, chunks = states.state_value(tp), fetched.get(tp)
+            if state.has_valid_position:
+                records = Fetched(tp.topic, tp.partition, chunks) if chunks else ()
+                found.append(self.standing.batch(fence, (tp.topic, tp.partition), records, state.position))
+        return [batch for batch in found if batch]
+
+    async def _pass_over(self, consumer: aiokafka.AIOKafkaConsumer, asked: Mapping[Any, int]) -> None:
+        """Kafka has not what was asked for: retention was quicker, or the topic was made anew."""
+        fence = self.fence
+        starts, ends = await consumer.beginning_offsets(asked), await consumer.end_offsets(asked)
+        for tp, offset in asked.items():
+            if fence == self.fence == self.standing.fence and not starts[tp] <= offset <= ends[tp]:
+                lost = self.standing.pass_over((tp.topic, tp.partition), starts[tp])
+                consumer.seek(tp, starts[tp])
+                log.error(
+                    "records-lost",
+                    topic=tp.topic,
+                    partition=tp.partition,
+                    count=len(lost),
+                    goes_on=starts[tp],
+                )
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's livelock detector only logs, and judges by commits that we do not make through it."""
@@ -81,52 +164,92 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # F
 class Consumer(driver.Consumer):  # type: ignore[misc]
     """Faust's consumer, one message per batch."""
 
-    _positions: Positions = {}  # noqa: RUF012 - replaced as a whole, never changed
-    _told: Fence | None = None
+    RebalanceListener: ClassVar[type] = _Listener
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._room = asyncio.Event()
 
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
+    @property
+    def fence(self) -> Fence | None:
+        """The membership whose batches may go on; None while partitions are taken back or positions unknown."""
+        fence: Fence | None = self._thread.standing.fence
+        return fence
+
+    def membership(self) -> tuple[Fence, Positions]:
+        """Who we are in the group, and the positions that its partitions had when they were assigned."""
+        standing: Standing = self._thread.standing
+        return standing.fence or NOBODY, standing.positions
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
+        """Batches as they come. In place of Faust's own, which drops what comes while partitions are paused."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        partitions = frozenset(self._get_active_partitions())  # a copy: Faust's own set changes meanwhile
+        if not partitions and self.fence:
+            self._room.clear()
+            await self.wait(self._room, timeout=timeout)
+            return
+        batches = await self._thread.call_thread(self._thread.fetch, partitions, timeout)
+        if batches is None:
+            await self._begin()
+            return
+        for batch in batches:
+            if batch.fence != self.fence:
+                return  # taken back; the rest will be read again
+            tp = TP(batch.topic, batch.partition)
+            yield tp, self._to_message(tp, batch)
+
+    async def _begin(self) -> None:
+        """Ask where our transactions ended, stable offsets only, which aiokafka cannot, and go there."""
+        thread = self._thread
+        assigned = await thread.call_thread(thread.assigned)
+        if assigned is None:
+            await self.sleep(0.05)
+            return
+        fence, places = assigned
+        try:
+            positions = await asyncio.get_running_loop().run_in_executor(
+                None, committed_offsets, _servers(self), fence.group, places, self.app.read_again
+            )
+        except KafkaException as error:
+            log.warning("positions-unknown", error=error.args[0].name())
+            await self.sleep(1)
+            return
+        if await thread.call_thread(thread.begin, fence, positions):
+            self._read_offset.clear()
+            self.app.read_again = frozenset()
+            await self.app.on_positioned(positions)
+
     def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
-        return ConsumerMessage(
-            batch.topic,
-            batch.partition,
-            batch.next_offset - 1,
-            0.0,
-            0,
-            [],
-            None,
-            batch,
-            None,
-            0,
-            0,
-            tp,
-            generation_id=self.app.consumer_generation_id,
-        )
+        # Faust takes the offset for no more than to drop what it has read before.
+        empty: tuple[Any, ...] = (0.0, 0, [], None, batch, None, 0, 0)
+        generation = self.app.consumer_generation_id
+        return ConsumerMessage(*tp, batch.number, *empty, tp, generation_id=generation)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Stop handing out, also where nothing was assigned: Faust clears its queues after the assignment."""
+        self.stop_flow()
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        """Not here: Faust asks in several places at once, and wedges for ever where the answer takes long."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """A stage has room again."""
+        super().on_buffer_drop(tp)
+        self._room.set()
+
+    def resume_partitions(self, tps: Iterable[TP]) -> None:
+        """Fetch from these again."""
+        super().resume_partitions(tps)
+        self._room.set()
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         return True  # offsets move in the hub's transactions, with the outputs
-
-    async def seek_to_committed(self) -> Mapping[TP, int]:
-        """Go to what our transactions committed, asking for stable offsets, which aiokafka cannot."""
-        places = list(self.assignment())
-        found = await asyncio.get_running_loop().run_in_executor(
-            None, committed_offsets, _servers(self), self.app.conf.id, places, self.app.read_again
-        )
-        offsets = {tp: found[tp.topic, tp.partition] for tp in places}
-        await self._thread.seek_wait(offsets)
-        self._positions = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
-        fence, positions = self.membership()
-        if fence != self._told:  # Faust seeks more than once
-            self._told = fence
-            self.app.read_again = frozenset()
-            await self.app.on_positioned(positions)
-        return offsets
-
-    def membership(self) -> tuple[Fence, Positions]:
-        """Who we are in the group now, and the positions that its partitions had when they were assigned."""
-        coordinator = self._thread._ensure_consumer()._coordinator
-        return Fence(self.app.conf.id, coordinator.generation, coordinator.member_id), self._positions
 
 
 def _servers(consumer: Consumer) -> str:

@@ -22,15 +22,16 @@ from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside, kept_s
 from hub.stream.inboxes import KafkaInboxes
 from hub.stream.journalling import Journalling
+from hub.stream.parked import Parked
 from hub.stream.polling import Polling
 from hub.stream.recipients import Webhooks
 from hub.stream.records import Fence, Positions
 from hub.stream.routing import Routing
+from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
-from hub.stream.stage import StageRunner
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
-from hub.stream.translate import Translate
+from hub.stream.translate import Translate, ordered_places
 
 log = structlog.get_logger()
 
@@ -94,8 +95,9 @@ class Worker:
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
-        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers))
-        routing = Routing(loaded.engine)
+        gates = Parked(self._servers, ordered_places(loaded.fleet))
+        routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
+        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers), routing, gates)
         return {
             StageRunner(translate, self._transactor("translate")): [
                 topics.raw(name) for name in loaded.fleet.connectors

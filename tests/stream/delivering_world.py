@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from hub.delivery.clock import LoopClock, Timer
@@ -22,8 +23,9 @@ from hub.journal.entry import entries
 from hub.stream import topics
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside
-from hub.stream.records import Batch, Fence, Output, Positions, Read
+from hub.stream.records import Batch, Fence, Output, Place, Positions, Read
 from hub.stream.stretch import Stretch
+from hub.stream.transactions import Refused
 
 START = 1_700_000_000.0
 DAY = 86_400.0
@@ -40,6 +42,7 @@ class SimulatedKafka:
     standings: dict[Owner, Standing] = field(default_factory=dict)
     journal: list[tuple[str, str, int]] = field(default_factory=list)
     letters: list[tuple[str, str]] = field(default_factory=list)
+    receipts: list[Output] = field(default_factory=list)
     written: int = 0  # records in `hub.deliveries`
     commits: int = 0
     reads: int = 0
@@ -64,9 +67,9 @@ class SimulatedKafka:
         self.appended = asyncio.Event()
         return offset
 
-    def read(self, topic: str, partition: int, start: int, most: int) -> list[Read]:
+    def read(self, place: Place, start: int, most: int) -> list[Read]:
         """Some records from an offset on."""
-        log = self.logs[topic, partition]
+        log = self.logs[place]
         first = bisect_left(log, start, key=lambda one: one.offset)
         return log[first : first + most]
 
@@ -75,24 +78,24 @@ class SimulatedKafka:
         log = self.logs[topic, partition]
         self.logs[topic, partition] = [one for one in log if one.offset >= offset]
 
-    async def stretch(self, topic: str, partition: int, start: int, end: int) -> Stretch | None:
+    async def stretch(self, place: Place, start: int, end: int) -> Stretch | None:
         """As `KafkaInboxes`."""
         await asyncio.sleep(self.slowness)
         self.reads += 1
         if self.away:
             return None
-        found = self.read(topic, partition, start, self.page + 1)
+        found = self.read(place, start, self.page + 1)
         if len(found) > self.page:
             end = min(end, found[self.page - 1].offset + 1)
         found = [one for one in found if one.offset < end]
-        return Stretch((topic, partition), start, end, found)
+        return Stretch(place, start, end, found)
 
-    async def first_since(self, topic: str, partition: int, since: float) -> int | None:
+    async def first_since(self, place: Place, since: float) -> int | None:
         """As `KafkaInboxes`."""
         await asyncio.sleep(self.slowness)
         if self.away:
             return None
-        log = self.logs[topic, partition]
+        log = self.logs[place]
         first = bisect_left(log, int(since * 1000), key=lambda one: one.timestamp)
         return log[first].offset if first < len(log) else (log[-1].offset + 1 if log else 0)
 
@@ -105,6 +108,8 @@ class SimulatedKafka:
         """As `KafkaCommitter`."""
         while self.away:
             await asyncio.sleep(0.5)
+        if any(output.value == b"refused" for output in outputs):
+            raise Refused("MSG_SIZE_TOO_LARGE")
         await asyncio.sleep(self.slowness)
         if fence.generation != self.generation:
             return False
@@ -133,6 +138,8 @@ class SimulatedKafka:
         elif output.topic == topics.DEAD_LETTERS:
             texts = dict(output.headers)
             self.letters.append((texts["hub-dl-subscription"].decode(), texts["hub-dl-offset"].decode()))
+        else:
+            self.receipts.append(output)
 
 
 class _Committer:
@@ -322,12 +329,13 @@ class Worker:
 
     async def _stream(self, fence: Fence) -> AsyncIterator[Batch]:
         read = dict(self._positions)
+        numbers = {place: count() for place in self._places}
         while True:
             appended = self.kafka.appended
             for place in self._places:
-                while found := self.kafka.read(*place, read[place], self._batch):
+                while found := self.kafka.read(place, read[place], self._batch):
                     read[place] = found[-1].offset + 1
-                    yield Batch(*place, found, fence)
+                    yield Batch(*place, found, fence, next(numbers[place]))
             await appended.wait()
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.delivery.cursor import Bounds, Standing
 from hub.delivery.schedule import Outcome
+from hub.stream.records import Output
 from tests.stream.delivering_world import START, Recipient, Recipients, SimulatedKafka, Worker, until
 
 HOUR = 3_600.0
@@ -293,5 +294,23 @@ def test_while_kafka_is_away_what_is_begun_is_bounded_and_nothing_is_lost(simula
             await until(lambda: len(set(one.taken)) == 500, 60)
         assert len(one.places) == 500
         assert one.in_order()
+
+    simulate(run())
+
+
+def test_what_kafka_refuses_of_one_delivery_costs_that_one_alone(simulate: Simulate) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1")
+        receipt = lambda text: (Output("events.a", b"k", text),)  # noqa: E731
+        one.outcome = lambda message: Outcome(
+            204, outputs=receipt(b"refused" if message.offset in (3, 8) else b"fine")
+        )
+        async with Worker(kafka, Recipients(one)):
+            for number in range(20):
+                kafka.put("inbox.x", 0, f"p-{number}")
+            await until(lambda: len(kafka.receipts) == 18, 2)
+            await until(lambda: kafka.positions["inbox.x", 0] == kafka.logs["inbox.x", 0][-1].offset + 1, 1)
+        assert sorted(kafka.letters) == [("s1", "3"), ("s1", "8")]
+        assert len(one.taken) == 20
 
     simulate(run())

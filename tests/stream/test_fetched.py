@@ -6,10 +6,10 @@ import random
 
 import pytest
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hub.events.kafka import Heads
+from hub.events.heads import Heads
 from hub.stream.fetched import Chunk, Chunks, Fetched, columns_of
 
 Headers = list[tuple[str, bytes | None]]
@@ -71,9 +71,9 @@ def test_columns_are_the_records_whatever_the_compression(compression: int, each
     assert [(r.offset, r.key, r.value, list(r.headers)) for r in records] == [
         (5_000_000_000 + at, *sent[at]) for at in range(10, 300)
     ]
-    assert records.next_offset == 5_000_000_300
 
 
+@settings(deadline=None)
 @given(st.lists(SAME, min_size=1, max_size=4), st.integers(0, 3))
 def test_columns_of_few_are_those_of_many(sent: list[Sent], skipped: int) -> None:
     """A fetch of few is read record by record, one of many as columns: both see the same."""
@@ -81,17 +81,18 @@ def test_columns_of_few_are_those_of_many(sent: list[Sent], skipped: int) -> Non
     columns, records = fetched(many, skipped).columns(), list(fetched(many, skipped))
     assert columns.offsets == [record.offset for record in records]
     assert columns.values == [record.value or b"" for record in records]
-    told = columns_of(records).heads
+    told = columns_of([records])[0].heads
     for name in ("ce_id", "ce_type"):
         assert columns.heads.texts(name) == told.texts(name)
     assert columns.heads.faults() == told.faults()
 
 
+@settings(deadline=None)
 @given(st.lists(VARIOUS, min_size=1, max_size=5))
 def test_headers_that_differ_from_record_to_record_are_read_too(sent: list[Sent]) -> None:
     many = sent * 30
     columns, records = fetched(many).columns(), list(fetched(many))
     assert columns.values == [record.value or b"" for record in records]
-    told = columns_of(records).heads
+    told = columns_of([records])[0].heads
     for name in {name for _, _, headers in sent for name, _ in headers}:
         assert columns.heads.texts(name) == told.texts(name)

@@ -61,7 +61,7 @@ async def test_stretches_that_follow_each_other_hold_every_record_once(
         offsets = [offset for offset, _ in there]
         start, end, found = 0, offsets[-1] + 1, []
         while start < end:
-            stretch = await inboxes.stretch(TOPIC, partition, start, end)
+            stretch = await inboxes.stretch((TOPIC, partition), start, end)
             assert stretch is not None
             assert (stretch.start, stretch.end > start) == (start, True)
             found += stretch.offsets
@@ -81,7 +81,7 @@ async def test_a_stretch_from_anywhere_is_whole_up_to_where_it_says_it_ends(
         offsets = [offset for offset, _ in written[partition]]
         start = draw.randrange(offsets[-1])
         end = draw.randint(start + 1, offsets[-1] + 2)  # also at the marker behind the last
-        stretch = await inboxes.stretch(TOPIC, partition, start, end)
+        stretch = await inboxes.stretch((TOPIC, partition), start, end)
         assert stretch is not None
         assert start < stretch.end <= end
         assert list(stretch.offsets) == [one for one in offsets if start <= one < stretch.end]
@@ -95,7 +95,7 @@ async def test_several_readers_at_once_do_not_disturb_each_other(
     inboxes: KafkaInboxes, written: dict[int, list[tuple[int, float]]]
 ) -> None:
     offsets = [offset for offset, _ in written[0]]
-    asked = [inboxes.stretch(TOPIC, 0, start, offsets[-1] + 1) for start in range(0, 200, 10)]
+    asked = [inboxes.stretch((TOPIC, 0), start, offsets[-1] + 1) for start in range(0, 200, 10)]
     for start, stretch in zip(range(0, 200, 10), await asyncio.gather(*asked), strict=True):
         assert stretch is not None
         assert list(stretch.offsets) == [one for one in offsets if start <= one < stretch.end]
@@ -106,10 +106,10 @@ async def test_the_first_record_since_a_time_is_found_and_after_all_of_them_what
 ) -> None:
     there = written[0]
     for _, at in there[:: len(there) // 5]:
-        first = await inboxes.first_since(TOPIC, 0, at)
+        first = await inboxes.first_since((TOPIC, 0), at)
         assert first is not None
         # It may be that of a marker, or of what was aborted.
         assert [one for one, _ in there if one >= first] == [one for one, when in there if when >= at]
-    after = await inboxes.first_since(TOPIC, 0, time.time() + 60)
+    after = await inboxes.first_since((TOPIC, 0), time.time() + 60)
     assert after is not None
     assert after > there[-1][0]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from hub.delivery.cursor import Cursor
 from hub.delivery.delivery import Delivery
 from hub.stream.recipients import Recipient
+from hub.stream.records import Place
 
 
 @dataclass(slots=True, eq=False)
@@ -21,22 +22,17 @@ class Taken:
     closed: bool = False
 
 
-class Place:
+class InboxPart:
     """All before `taken` was looked at, the group is at `position`; between are `batches`, in order."""
 
-    def __init__(self, topic: str, partition: int, position: int) -> None:
-        self.topic, self.partition = topic, partition
-        self.party = topic.removeprefix("inbox.")
+    def __init__(self, place: Place, position: int) -> None:
+        self.place = place
+        self.party = place[0].removeprefix("inbox.")
         self.taken = self.position = position
         self.batches: deque[Taken] = deque()
         self.recipients: Mapping[str, Recipient] = {}
         self.cursors: dict[str, Cursor] = {}
         self.starting: set[str] = set()  # recipients that are new, until it is known where they begin
 
-    @property
-    def key(self) -> tuple[str, int]:
-        """As positions are named."""
-        return self.topic, self.partition
 
-
-Places = Mapping[tuple[str, int], Place]
+InboxParts = Mapping[Place, InboxPart]

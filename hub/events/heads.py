@@ -1,0 +1,175 @@
+"""The headers of many events at once, as columns: what `hub.events.kafka` does for one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from functools import partial
+from itertools import repeat
+from typing import Self
+
+import polars as pl
+
+from hub.events.envelope import ATTRIBUTES, SPEC_VERSION, Envelope
+from hub.events.kafka import CONTENT_TYPE, PREFIX, Headers
+
+FEW = 64
+"""So many are worked on one by one in the time that columns take to set up."""
+
+
+class Heads:
+    """The headers of a batch of events, by name: what `from_headers` tells of one, for many at once."""
+
+    def __init__(
+        self,
+        count: int,
+        columns: Mapping[str, Callable[[], pl.Series]],
+        not_text: Mapping[int, str] | None = None,
+    ) -> None:
+        """`columns` gives the texts of each header, `count` of them; empty is absent. Called at most once each.
+
+        `not_text` has, by row, which attribute is no text at all.
+        """
+        self.count = count
+        self._columns = columns
+        self._not_text = dict(not_text or {})
+        self._series: dict[str, pl.Series] = {}
+        self._texts: dict[str, list[str]] = {}
+
+    @classmethod
+    def of(cls, all_headers: Sequence[Iterable[tuple[str, bytes | None]]]) -> Self:
+        """From records' headers, one by one."""
+        each: list[dict[str, str]] = []
+        not_text: dict[int, str] = {}
+        for row, headers in enumerate(all_headers):
+            head = {}
+            for name, value in headers:
+                try:
+                    head[name] = (value or b"").decode()
+                except UnicodeDecodeError:
+                    if name.startswith(PREFIX):
+                        not_text[row] = f"{name}: not UTF-8"
+            each.append(head)
+        names = {name for head in each for name in head}
+        return cls(len(each), {name: partial(_column, each, name) for name in names}, not_text)
+
+    @classmethod
+    def joined(cls, several: Sequence[Heads]) -> Heads:
+        """Those of several batches, one after the other."""
+        if len(several) == 1:
+            return several[0]
+        names = {name for heads in several for name in heads._columns}
+        not_text: dict[int, str] = {}
+        start = 0
+        for heads in several:
+            not_text |= {start + row: reason for row, reason in heads._not_text.items()}
+            start += heads.count
+        return cls(start, {name: partial(_joined, several, name) for name in names}, not_text)
+
+    def take(self, rows: Sequence[int]) -> Heads:
+        """Those at `rows`, in that order."""
+        if len(rows) == self.count and list(rows) == list(range(self.count)):
+            return self
+        places = pl.Series(rows, dtype=pl.UInt32)
+        return Heads(len(rows), {name: partial(self._taken, name, places) for name in self._columns})
+
+    def series(self, name: str) -> pl.Series:
+        """One header of each, empty where there is none."""
+        found = self._series.get(name)
+        if found is None:
+            read = self._columns.get(name)
+            found = read() if read else pl.Series([""], dtype=pl.String).new_from_index(0, self.count)
+            self._series[name] = found = found.alias(name)
+        return found
+
+    def texts(self, name: str) -> list[str]:
+        """The same as a list."""
+        found = self._texts.get(name)
+        if found is None:
+            found = self._texts[name] = self.series(name).to_list()
+        return found
+
+    def row(self, at: int) -> dict[str, str]:
+        """The headers that one of them has."""
+        return {name: text for name in self._columns if (text := self.texts(name)[at])}
+
+    def faults(self) -> list[tuple[int, str]]:
+        """Index and reason of each that is no envelope."""
+        if self._sound():
+            return []
+        found = []
+        for row in range(self.count):
+            attributes = {name.removeprefix(PREFIX): self.texts(name)[row] for name in self._columns}
+            try:
+                if row in self._not_text:
+                    raise ValueError(self._not_text[row])
+                Envelope.from_attributes(attributes)
+            except ValueError as error:
+                found.append((row, str(error)))
+        return found
+
+    def _taken(self, name: str, places: pl.Series) -> pl.Series:
+        return self.series(name)[places]
+
+    def _sound(self) -> bool:
+        """Quickly, so with false alarms, whether all are envelopes."""
+        times = self.texts("ce_time")
+        try:
+            for day in {time[:10] for time in times}:
+                date.fromisoformat(day)
+        except ValueError:
+            return False
+        return (
+            not self._not_text
+            and not any("" in self.texts(name) for name in _NEEDED)
+            and set(self.texts("ce_specversion")) <= {SPEC_VERSION}
+            and _TIMES.fullmatch("\0".join([*times, ""])) is not None
+        )
+
+
+_NEEDED = ("ce_id", "ce_source", "ce_type", "ce_subject")
+_CLOCK = r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?Z"
+_TIMES = re.compile(rf"(?:\d{{4}}-\d\d-\d\d{_CLOCK}\0)*", re.ASCII)
+
+
+def _column(each: Sequence[Mapping[str, str]], name: str) -> pl.Series:
+    return pl.Series([head.get(name, "") for head in each], dtype=pl.String)
+
+
+def _joined(several: Sequence[Heads], name: str) -> pl.Series:
+    return pl.concat([heads.series(name) for heads in several], rechunk=True)
+
+
+def as_bytes(texts: pl.Series) -> list[bytes]:
+    """Each in UTF-8."""
+    if len(texts) < FEW:
+        return [text.encode() for text in texts.to_list()]
+    found: list[bytes] = texts.cast(pl.Binary).to_list()
+    return found
+
+
+def onward(heads: Heads, same: Mapping[str, str], each: Mapping[str, pl.Series]) -> list[Headers]:
+    """Record headers of the events that those of `heads` led to, one each: as `to_headers`, for many at once.
+
+    `same` has the attributes that are the same for all, `each` those that are not; time and case go on.
+    """
+    series = {
+        **{f"{PREFIX}{name}": texts for name, texts in each.items()},
+        "ce_time": heads.series("ce_time"),
+        "ce_correlationid": heads.series("ce_correlationid"),
+        "ce_causationid": heads.series("ce_id"),
+    }
+    columns = {name: as_bytes(texts) for name, texts in series.items()}
+    made: dict[str, Iterable[tuple[str, bytes]]] = {
+        f"{PREFIX}{name}": repeat((f"{PREFIX}{name}", text.encode())) for name, text in same.items()
+    }
+    for name, texts in columns.items():
+        made[name] = zip(repeat(name), texts, strict=False)
+    rows = zip(*(made[name] for name in _ORDER if name in made), repeat(CONTENT_TYPE), strict=False)
+    if any(b"" in texts for texts in columns.values()):
+        return [[header for header in row if header[1]] for row in rows]
+    return list(map(list, rows))
+
+
+_ORDER = [PREFIX + name for name in ATTRIBUTES]

@@ -1,0 +1,74 @@
+"""What waits for a stage, and how much of it one transaction takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+from hub.stream.records import Batch
+
+#: Bytes that wait for a stage at most, as they were fetched. Beyond, its partitions are not read on.
+_ROOM = 16 << 20
+
+#: Bytes that one transaction takes at most.
+_BITE = 8 << 20
+
+#: Seconds that a transaction over a flood is to take. Its outputs wait for so long, and as much is done again if
+#: it fails; on the other hand each costs some eight milliseconds whatever it covers.
+_AIM = 0.25
+
+_LEAST, _MOST = 1_000, 50_000  # records
+
+_FEW = 8  # batches: they are of one fetch, and nobody has had to wait for the stage
+
+
+class Backlog:
+    """Batches in order, bounded in bytes. `limit` is how many records are taken at once."""
+
+    def __init__(self) -> None:
+        self.limit = _LEAST
+        self._batches: deque[Batch] = deque()
+        self._size = 0
+        self._changed = asyncio.Event()
+
+    def __bool__(self) -> bool:
+        return bool(self._batches)
+
+    async def put(self, batch: Batch) -> None:
+        """Wait for room, and join the end. One batch has room whatever its size."""
+        while self._batches and self._size + batch.size > _ROOM:
+            await self._wait()
+        self._batches.append(batch)
+        self._size += batch.size
+        self._changed.set()
+
+    async def take(self, linger: float = 0.0) -> list[Batch]:
+        """All that waits, but no more than one transaction is to take.
+
+        Waits for the first and, where there are few, `linger` seconds for more.
+        """
+        while not self._batches:
+            await self._wait()
+        if linger and len(self._batches) < _FEW:
+            await asyncio.sleep(linger)
+        taken: list[Batch] = []
+        records = size = 0
+        while self._batches and (not taken or (records < self.limit and size < _BITE)):
+            batch = self._batches.popleft()
+            taken.append(batch)
+            records += len(batch.records)
+            size += batch.size
+        self._size -= size
+        self._changed.set()
+        return taken
+
+    def learn(self, records: int, seconds: float) -> None:
+        """A transaction over so many records took so long, from the first of them to its commit."""
+        if seconds > 2 * _AIM:
+            self.limit = max(_LEAST, min(self.limit, records) // 2)
+        elif records >= self.limit and seconds < _AIM / 2:
+            self.limit = min(_MOST, self.limit * 2)
+
+    async def _wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()

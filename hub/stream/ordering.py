@@ -1,0 +1,104 @@
+"""Where order matters: what became of some batches, less what has to wait behind an earlier failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from hub.delivery.dead_letter import DeadLetter
+from hub.routes.engine import Outcome, Refused
+from hub.sdk.errors import Reject
+from hub.stream.parked import Held, Turn, ticket_of
+from hub.stream.records import Output, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One batch among those of a transaction: the rows that are its records, and what is parked there."""
+
+    rows: range
+    held: Held
+
+
+@dataclass(slots=True)
+class Turns:
+    """What `in_turn` decided: `outputs` to write, and per ordered route the rows that were dealt with thereby."""
+
+    outputs: list[Output] = field(default_factory=list)
+    over: dict[str, set[int]] = field(default_factory=dict)
+
+    def without(self, outcome: Outcome) -> Outcome:
+        """What is left of `outcome`."""
+        if not any(self.over.values()):
+            return outcome
+        routed = [
+            made.take(
+                [at for at, row in enumerate(made.rows) if row not in self.over.get(made.route, frozenset())]
+            )
+            for made in outcome.routed
+        ]
+        refused = [fault for fault in outcome.refused if fault.row not in self.over.get(fault.route, ())]
+        return replace(outcome, routed=[made for made in routed if made.rows], refused=refused)
+
+    @property
+    def rows(self) -> set[int]:
+        """All rows that were dealt with at some route."""
+        return set().union(*self.over.values())
+
+
+def in_turn(
+    outcome: Outcome,
+    parts: Sequence[Part],
+    ordered: Collection[str],
+    record: Callable[[int], Record],
+    letter: Callable[[Record, Refused], DeadLetter],
+) -> Turns:
+    """Let every record have its turn at the ordered routes that it met, as `hub.stream.parked` says how.
+
+    `record` gives that of a row, `letter` the dead letter of a refusal. A batch in which nothing is parked and
+    nothing is refused costs a look.
+    """
+    turns = Turns()
+    for part in parts:
+        if not part.held.quiet:
+            turns.outputs += part.held.opening([record(row) for row in part.rows])
+    for route in ordered:
+        faults = {fault.row: fault for fault in outcome.refused if fault.route == route}
+        met = {row for made in outcome.routed if made.route == route for row in made.rows}
+        for part in parts:
+            if part.held.quiet and not any(row in part.rows for row in faults):
+                continue
+            one = _Place(route, part.held, faults, met, letter)
+            for row in part.rows:
+                outputs, over = one.turn(row, record(row))
+                turns.outputs += outputs
+                if over:
+                    turns.over.setdefault(route, set()).add(row)
+    return turns
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """One ordered route over one batch: which rows it refused, and for which it made something."""
+
+    route: str
+    held: Held
+    faults: Mapping[int, Refused]
+    met: Collection[int]
+    letter: Callable[[Record, Refused], DeadLetter]
+
+    def turn(self, row: int, record: Record) -> tuple[list[Output], bool]:
+        """What is written for a row, and whether that is all that comes of it here."""
+        fault = self.faults.get(row)
+        if fault is None and row not in self.met and ticket_of(record.headers) is None:
+            return [], False
+        if self.held.turn(self.route, record) is not Turn.GO:
+            return self.held.set_aside(
+                self.route, record, lambda waits: self._waiting(row, record, waits)
+            ), True
+        if fault is not None:
+            return self.held.failed(self.route, record, self.letter(record, fault)), True
+        return self.held.passed(self.route, record), False
+
+    def _waiting(self, row: int, record: Record, waits: Reject) -> DeadLetter:
+        return self.letter(record, Refused(row, self.route, waits.reason, waits.field, waits.kind))

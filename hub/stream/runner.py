@@ -1,0 +1,212 @@
+"""The loop that every stage shares: batches in, outputs out, one transaction for what waits.
+
+A record that a stage cannot process, or whose outputs Kafka refuses, is found by halving and set aside; what
+is not the record's fault ends the worker, loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import traceback
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+from time import monotonic
+from typing import Any
+
+import msgspec
+import structlog
+from confluent_kafka import KafkaException
+
+from hub.sdk.errors import Reject
+from hub.stream import topics
+from hub.stream.backlog import Backlog
+from hub.stream.records import Batch, Fence, Output, positions_of
+from hub.stream.stage import Stage, lost_outputs
+from hub.stream.standing import Sequel
+from hub.stream.transactions import Refused, Transactor
+
+log = structlog.get_logger()
+
+_WORLD = (KafkaException, OSError, MemoryError)
+"""Errors of a stage that are no record's fault."""
+
+
+class Poisoned(Exception):
+    """The stage failed over one of the records; `kind` and `where` name the error without what it says."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(type(error).__name__)
+        self.kind = type(error).__name__
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        self.where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Batches on their way through one transaction."""
+
+    batches: Sequence[Batch]
+    commit: asyncio.Future[Any]
+
+
+class StageRunner:
+    """Feeds a stage from its agent and commits what it makes. Other executors and another clock can be given."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        transactor: Transactor,
+        threads: Callable[[str], Executor] = lambda name: ThreadPoolExecutor(1, thread_name_prefix=name),
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self.name = stage.name
+        self._stage = stage
+        self._transactor = transactor
+        self._backlog = Backlog()
+        self._sequel = Sequel()
+        self._over: Fence | None = (
+            None  # Kafka has refused a batch of it, so what follows must not go on either
+        )
+        self._processing = threads(stage.name)
+        self._committing = threads(f"{stage.name}-commit")
+        self._clock = clock
+
+    async def agent(self, stream: AsyncIterable[Batch]) -> None:
+        """The Faust agent: it only hands on, and waits when the stage is behind."""
+        async for batch in stream:
+            await self._backlog.put(batch)
+
+    async def run(self) -> None:
+        """Process until cancelled. An error that gets here is a bug: it ends the worker, loudly."""
+        turn = Turn([], self._in(self._committing, self._transactor.prepare))
+        try:
+            while True:
+                if not self._backlog:
+                    turn = await self._end(turn)
+                for batches in self._groups(await self._backlog.take(self._stage.linger)):
+                    turn = await self._next(batches, turn)
+        finally:
+            self._processing.shutdown(wait=False, cancel_futures=True)
+            await self._transactor.finish(self._committing)
+
+    def _groups(self, batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+        """One transaction each: what was read under one membership, checked for its order."""
+        for fence, group in groupby(batches, key=lambda batch: batch.fence):
+            if fence != self._over:
+                found = list(group)
+                for batch in found:
+                    self._sequel.check(batch)
+                yield found
+
+    async def _next(self, batches: list[Batch], turn: Turn) -> Turn:
+        """Process `batches` while the turn before commits, where the stage allows it; then begin their commit."""
+        if not self._stage.pure:
+            turn = await self._end(turn)
+        began = self._clock()
+        try:
+            outputs = await self._in(self._processing, self._process, batches)
+        except Poisoned as fault:
+            turn = await self._end(turn)
+            await self._apart(batches, fault)
+            return turn
+        turn = await self._end(turn)
+        if batches[0].fence == self._over:
+            self._stage.forget(batches)
+            return turn
+        commit = self._in(self._committing, self._commit, outputs, batches)
+        commit.add_done_callback(lambda _: self._backlog.learn(_count(batches), self._clock() - began))
+        return Turn(batches, commit)
+
+    async def _end(self, turn: Turn) -> Turn:
+        """Wait for the commit of `turn`, and do what follows from it. An empty turn in its place."""
+        try:
+            committed = await turn.commit
+        except Refused as fault:
+            await self._apart(turn.batches, fault)
+        else:
+            if turn.batches and not committed:
+                self._lose(turn.batches)
+        return Turn([], _done())
+
+    def _lose(self, batches: Sequence[Batch]) -> None:
+        self._over = batches[0].fence
+        self._stage.forget(batches)
+
+    async def _apart(self, batches: Sequence[Batch], fault: Poisoned | Refused) -> None:
+        """Go on in halves until the record at fault is alone, and set it aside. Each half commits by itself."""
+        self._stage.forget(batches)
+        if _count(batches) <= 1:
+            await self._set_aside(batches, fault)
+            return
+        for half in _halves(batches):
+            if batches[0].fence == self._over:
+                return
+            try:
+                outputs = await self._in(self._processing, self._process, half)
+                if not await self._in(self._committing, self._commit, outputs, half):
+                    self._lose(half)
+            except (Poisoned, Refused) as again:
+                await self._apart(half, again)
+
+    async def _set_aside(self, batches: Sequence[Batch], fault: Poisoned | Refused) -> None:
+        """The one record of `batches` becomes a dead letter."""
+        (record,) = [record for batch in batches for record in batch.records]
+        place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+        if isinstance(fault, Poisoned):
+            log.error("stage-failed", stage=self.name, kind=fault.kind, where=fault.where, **place)
+            reject = Reject(f"the stage failed: {fault.kind} at {fault.where}", kind="failed")
+        else:
+            log.error("output-refused", stage=self.name, kind=fault.kind, **place)
+            reject = Reject(f"Kafka refuses what it leads to: {fault.kind}", kind="refused")
+        outputs = self._stage.set_aside(record, reject)
+        try:
+            committed = await self._in(self._committing, self._commit, outputs, batches)
+        except Refused:  # not even that: then without the payload, which lies where the letter says
+            outputs = [
+                msgspec.structs.replace(one, value=b"") if one.topic == topics.DEAD_LETTERS else one
+                for one in outputs
+            ]
+            committed = await self._in(self._committing, self._commit, outputs, batches)
+        if not committed:
+            self._lose(batches)
+
+    def _process(self, batches: Sequence[Batch]) -> list[Output]:
+        lost = [output for batch in batches for output in lost_outputs(batch, self.name)]
+        some = [batch for batch in batches if batch.records]
+        try:
+            return lost + (self._stage.process(some) if some else [])
+        except BaseException as error:
+            if isinstance(error, _WORLD) or not _is_a_fault(error):
+                raise
+            raise Poisoned(error) from error
+
+    def _commit(self, outputs: Sequence[Output], batches: Sequence[Batch]) -> bool:
+        return self._transactor.commit(outputs, positions_of(batches), batches[0].fence)
+
+    def _in(self, thread: Executor, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().run_in_executor(thread, call, *args)
+
+
+def _is_a_fault(error: BaseException) -> bool:
+    """Rust's panics are no `Exception`, yet no more than a bug that a record has met."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
+def _count(batches: Sequence[Batch]) -> int:
+    return sum(len(batch.records) for batch in batches)
+
+
+def _halves(batches: Sequence[Batch]) -> tuple[Sequence[Batch], Sequence[Batch]]:
+    if len(batches) == 1:
+        first, second = batches[0].halves()
+        return [first], [second]
+    middle = len(batches) // 2
+    return batches[:middle], batches[middle:]
+
+
+def _done() -> asyncio.Future[Any]:
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    future.set_result(True)
+    return future
