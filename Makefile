@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: env run test lint lock clean
+.PHONY: env run test lint bench lock clean
 
 env: $(VENV)/ready
 
@@ -28,10 +28,16 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/hub check
 
-# After changing the dependencies in pyproject.toml.
+# The hub beside its peers, about twenty minutes; `make bench BENCH=--quick` takes two.
+bench: env
+	$(BIN)/python -m benchmarks $(BENCH)
+
+# After changing the dependencies in pyproject.toml, or those of the benchmark's peers.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-annotate
 lock: env
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header \
-		--no-emit-index-url --no-annotate pyproject.toml -o requirements.lock
+	$(COMPILE) --all-extras pyproject.toml -o requirements.lock
+	$(COMPILE) benchmarks/peers/requirements.in -o benchmarks/peers/requirements.lock
 
 clean:
-	rm -rf $(VENV) .hub build *.egg-info
+	rm -rf $(VENV) .venv-peers .hub build *.egg-info

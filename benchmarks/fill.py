@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from io import BytesIO
@@ -15,8 +14,10 @@ from confluent_kafka import Producer
 from fastavro import schemaless_writer
 
 from benchmarks import work
+from benchmarks.parallel import Crew
+from benchmarks.verify import Contents
 
-_COUNCILS = [f"E0{number}" for number in range(6000001, 6000021)]
+COUNCILS = [f"E0{number}" for number in range(6000001, 6000021)]
 _NAMES = [
     "Sherlock Holmes",
     "Mary Morstan",
@@ -28,13 +29,13 @@ _NAMES = [
 _POSTCODES = ["NW1 6XE", "SW1A 2AA", "B1 1BB", "M1 1AE", "CF10 1EP", "EC1A 1BB", "L1 8JQ"]
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _STARTED = 1_790_000_000_000_000  # microseconds since 1970
-_WRITERS = 2
+_PART = 60_000  # events that one call writes at most
 
 Record = tuple[bytes, bytes, work.Headers]
 
 
-def events(start: int, stop: int) -> Iterator[Record]:
-    """Key, value and headers of the events numbered from `start` to before `stop`.
+def events(start: int, stop: int, councils: Sequence[str] = COUNCILS) -> Iterator[Record]:
+    """Key, value and headers of the events numbered from `start` to before `stop`, spread over `councils`.
 
     The headers are as `hub.events.kafka.to_headers` makes them (a test compares), written out for speed.
     """
@@ -43,7 +44,7 @@ def events(start: int, stop: int) -> Iterator[Record]:
     schema = f"/schemas/ids/{work.INPUT_ID}".encode()
     kind = work.INPUT_TYPE.encode()
     for number in range(start, stop):
-        event = _event(draw, number)
+        event = _event(draw, number, councils)
         out = BytesIO()
         out.write(prefix)
         schemaless_writer(out, work.INPUT, event)
@@ -81,7 +82,7 @@ def _second(whole: int) -> bytes:
     return datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
 
 
-def _event(draw: random.Random, number: int) -> dict[str, Any]:
+def _event(draw: random.Random, number: int, councils: Sequence[str]) -> dict[str, Any]:
     bits = draw.getrandbits(64)
     metadata = {"internal_reference_number": str(bits % 1000), "channel": "online"}
     if bits % 5:
@@ -91,7 +92,7 @@ def _event(draw: random.Random, number: int) -> dict[str, Any]:
         "event_id": f"{id_[:8]}-{id_[8:12]}-{id_[12:16]}-{id_[16:20]}-{id_[20:]}",
         "occurred_at": _STARTED + number * 1000,
         "source": "/connectors/govuk-pay/benchmark",
-        "council": _COUNCILS[bits % 20],
+        "council": councils[bits % len(councils)],
         "payment_id": f"{draw.getrandbits(104):026x}",
         "reference": f"LIC-{number:08}",
         "amount": 100 + bits % 50_000,
@@ -109,34 +110,46 @@ def _event(draw: random.Random, number: int) -> dict[str, Any]:
     }
 
 
-def fill(servers: str, topic: str, count: int) -> None:
-    """Write `count` events to a topic that is there, by two processes. Raises RuntimeError when one fails."""
-    bounds = [count * part // _WRITERS for part in range(_WRITERS + 1)]
-    context = multiprocessing.get_context("spawn")
-    writers = [
-        context.Process(target=_write, args=(servers, topic, start, stop)) for start, stop in pairwise(bounds)
-    ]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
-    if any(writer.exitcode for writer in writers):
-        raise RuntimeError(f"{topic} could not be filled")
+def fill(
+    servers: str, sources: Mapping[str, int], crew: Crew, councils: Sequence[str] = COUNCILS
+) -> dict[str, Contents]:
+    """Write to each topic, which must be there, so many events; what the job must make of them."""
+    calls = []
+    for topic, count in sources.items():
+        parts = -(-count // _PART)
+        bounds = [count * part // parts for part in range(parts + 1)]
+        calls += [(servers, topic, start, stop, councils) for start, stop in pairwise(bounds)]
+    wanted = dict.fromkeys(sources, Contents())
+    for (_, topic, *_), made in zip(calls, crew.each(_write, calls), strict=True):
+        wanted[topic] += made
+    return wanted
 
 
-def _write(servers: str, topic: str, start: int, stop: int) -> None:
+def _write(servers: str, topic: str, start: int, stop: int, councils: Sequence[str]) -> Contents:
     producer = Producer(producer_settings(servers))
-    for count, (key, value, headers) in enumerate(events(start, stop)):
-        produce(producer, topic, (key, value, headers))
+    wanted = Contents.of(_made(_written(producer, topic, events(start, stop, councils))))
+    producer.flush()
+    return wanted
+
+
+def _written(producer: Producer, topic: str, records: Iterable[Record]) -> Iterator[Record]:
+    for count, record in enumerate(records):
+        produce(producer, topic, record)
         if count % 5000 == 0:
             producer.poll(0)
-    producer.flush()
+        yield record
+
+
+def _made(records: Iterable[Record]) -> Iterator[work.Result]:
+    made = (work.work(*record) for record in records)
+    return (one for one in made if one is not None)
 
 
 def producer_settings(servers: str) -> dict[str, object]:
     """Of every librdkafka producer here: what is good for throughput and loses nothing."""
     return {
         "bootstrap.servers": servers,
+        "log_level": 3,  # errors; a new broker's coordinators are not there at once, which is no news
         "linger.ms": 20,
         "batch.size": 1 << 20,
         "compression.type": "lz4",

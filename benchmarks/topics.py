@@ -14,7 +14,7 @@ _TIME_LIMIT = 30.0
 
 def make(servers: str, names: Sequence[str], partitions: int) -> None:
     """Empty topics of these names; what was in them is gone."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = _admin(servers)
     _delete(admin, names)
     settings = {"retention.ms": "-1", "retention.bytes": "-1"}
     deadline = time.monotonic() + _TIME_LIMIT
@@ -30,11 +30,25 @@ def make(servers: str, names: Sequence[str], partitions: int) -> None:
                     raise
                 wanted.append(name)
                 time.sleep(0.1)
+    while not _led(admin, names, partitions):  # made is not yet there
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{names[0]} and what was made with it have no leaders")
+        time.sleep(0.05)
+
+
+def _led(admin: AdminClient, names: Sequence[str], partitions: int) -> bool:
+    topics = admin.list_topics(timeout=_TIME_LIMIT).topics
+    return all(
+        name in topics
+        and len(topics[name].partitions) == partitions
+        and all(part.leader >= 0 for part in topics[name].partitions.values())
+        for name in names
+    )
 
 
 def forget_group(servers: str, group: str) -> None:
     """The next run of this group starts at the beginning. Waits until its last member has left."""
-    admin = AdminClient({"bootstrap.servers": servers})
+    admin = _admin(servers)
     deadline = time.monotonic() + _TIME_LIMIT
     while True:
         try:
@@ -50,7 +64,11 @@ def forget_group(servers: str, group: str) -> None:
 
 def delete(servers: str, names: Sequence[str]) -> None:
     """Give the disk back."""
-    _delete(AdminClient({"bootstrap.servers": servers}), names)
+    _delete(_admin(servers), names)
+
+
+def _admin(servers: str) -> AdminClient:
+    return AdminClient({"bootstrap.servers": servers, "log_level": 3})
 
 
 def _delete(admin: AdminClient, names: Sequence[str]) -> None:

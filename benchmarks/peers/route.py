@@ -25,24 +25,18 @@ from hub.stream.runner import StageRunner
 from hub.stream.transactions import SETTINGS, Transactor, produce
 
 
-class Timed:
-    """The stage, with the clock told of each batch before its work begins."""
+class Timed(Routing):
+    """The stage, with the clock told of its batches before their work begins, and of its own share in the cost."""
 
-    def __init__(self, stage: Routing, meter: Meter) -> None:
-        self.name = stage.name
-        self.pure = stage.pure
-        self.linger = stage.linger
-        self._stage = stage
+    def __init__(self, routes: Engine, meter: Meter) -> None:
+        super().__init__(routes)
         self._meter = meter
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """As the stage does."""
         self._meter.begin(sum(len(batch.records) for batch in batches))
-        return self._stage.process(batches)
-
-    def forget(self, batches: Iterable[Batch]) -> None:
-        """As the stage does."""
-        self._stage.forget(batches)
+        with self._meter.stage():
+            return super().process(batches)
 
 
 class Watched(Transactor):
@@ -91,14 +85,18 @@ def transactor(task: Task) -> Watched:
     return (Watched if task.exactly_once else AtLeastOnce)(task.servers, f"bench-{task.target}")
 
 
-async def run(task: Task, routes: Path = work.HERE / "routes") -> None:
-    """Route until all is committed, then leave the group in order."""
+def engine() -> Engine:
+    """The one route, to the one party."""
     registry = Registry.load(work.SCHEMAS)
+    return Engine(load_routes(work.HERE / "routes", registry), [work.PARTY], registry)
+
+
+async def run(task: Task, routes: Engine) -> None:
+    """Route until all is committed, then leave the group in order."""
     meter, done = Meter(task), asyncio.Event()
     writer = transactor(task)
     writer.watch(task.total, meter, done)
-    stage = Timed(Routing(Engine(load_routes(routes, registry), [work.PARTY], registry)), meter)
-    runner = StageRunner(stage, writer)
+    runner = StageRunner(Timed(routes, meter), writer)
     with tempfile.TemporaryDirectory() as folder:
         app = make_app(task.servers, Path(folder), {runner: [task.source]})
         app.on_positioned = _positioned
@@ -122,4 +120,4 @@ async def _positioned(_: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(task_from_command_line()))
+    asyncio.run(run(task_from_command_line(), engine()))

@@ -62,6 +62,8 @@ def worker(
     set_up_logs()
     Pulse().start()  # what goes wrong inside is the watchdog's to see
 
+    import uvloop
+
     from hub.loading import load_hub
     from hub.stream.worker import STOP_S, Worker
 
@@ -86,7 +88,7 @@ def worker(
             os._exit(0)
 
     try:
-        asyncio.run(work())
+        uvloop.run(work())
     except BaseException:  # noqa: BLE001 - told, and the process ends
         import structlog
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import uvicorn
+import uvloop
 
 from hub.gateway.app import make_gateway
 from hub.gateway.health import Health
@@ -90,7 +91,7 @@ class GatewayProcess:
             )
         )
         self._runner.start()
-        asyncio.run(self._serve(server, listener, on_ready))
+        uvloop.run(self._serve(server, listener, on_ready))
 
     def close(self) -> None:
         """Let what is under way end, and close all."""

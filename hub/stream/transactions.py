@@ -30,6 +30,7 @@ SETTINGS: Mapping[str, Any] = {
     "enable.idempotence": True,
     "reconnect.backoff.max.ms": 1_000,
     "linger.ms": 50,  # until the commit, which sends what is there at once
+    "retry.backoff.ms": 2,  # while Kafka still marks the end of the transaction before, a matter of milliseconds
     "compression.type": "lz4",
     "partitioner": "murmur2_random",
     "message.max.bytes": 2 << 20,

@@ -19,7 +19,7 @@ from hub.config import HubConfig
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     page
-    for place in ("*.md", "docs/**/*.md", "connectors/**/*.md", "deploy/**/*.md")
+    for place in ("*.md", "docs/**/*.md", "connectors/**/*.md", "deploy/**/*.md", "benchmarks/**/*.md")
     for page in ROOT.glob(place)
 )
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from benchmarks import work
+from benchmarks.peers import AbsentError
 from hub.stream.broker import distribution
 
 HERE = Path(__file__).parent
@@ -22,10 +23,6 @@ ROOTS = (
     "org.apache.avro:avro:1.12.0",
     "org.slf4j:slf4j-nop:1.7.36",
 )
-
-
-class AbsentError(Exception):
-    """Why there is no row for Kafka Streams."""
 
 
 def command(state: Path) -> list[str]:
