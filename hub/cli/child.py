@@ -19,7 +19,7 @@ import structlog
 
 log = structlog.get_logger()
 
-_READY, _ALIVE = b"hub-child-ready", b"hub-child-alive"
+READY, _ALIVE = b"hub-child-ready", b"hub-child-alive"
 _BEAT_S = 1.0
 
 
@@ -35,7 +35,8 @@ class Child:
         self.arguments = arguments
         self.log_path = log_path
         self.ready = threading.Event()
-        self.heard = monotonic()
+        self.heard: float | None = None
+        """When it last said anything, by the monotonic clock; None while it has not begun to."""
         self._sockets = sockets
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -57,7 +58,7 @@ class Child:
     def start(self, kafka: str = "") -> None:
         """Start it: it loads, and works once `go` told it where Kafka is. `ready` is set once it says so."""
         self.ready.clear()
-        self.heard = monotonic()
+        self.heard = None
         with self.log_path.open("ab") as log_file:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "hub", *self.arguments],
@@ -83,7 +84,7 @@ class Child:
         assert process.stdout is not None
         for line in process.stdout:
             self.heard = monotonic()
-            if line.strip() == _READY and process is self._process:
+            if line.strip() == READY and process is self._process:
                 self.ready.set()
 
     def last_words(self) -> str:
@@ -138,7 +139,7 @@ def _end_with_parent() -> None:
 
 def say_ready() -> None:
     """In a child: tell the parent."""
-    _say(_READY)
+    _say(READY)
 
 
 def _say(what: bytes) -> None:

@@ -71,8 +71,10 @@ class Slot:
     def tend(self, kafka: str, frozen_s: float, now: float) -> None:
         """Start again what has ended, after a pause; end what is frozen."""
         if self.child.runs:
-            if now - self.child.heard > frozen_s:
-                log.error("child-frozen", child=self.name, seconds=round(now - self.child.heard))
+            heard = self.child.heard
+            silent, limit = now - (heard or self.started_at), frozen_s if heard else _READY_WITHIN_S
+            if silent > limit:
+                log.error("child-frozen", child=self.name, seconds=round(silent))
                 self.child.kill()
             return
         if self.due is None:
@@ -147,7 +149,7 @@ class Supervisor:
             now = monotonic()
             if now - turned > 2:  # it was we who did not hear: the machine slept, or we were frozen
                 for slot in self._slots:
-                    slot.child.heard = now
+                    slot.child.heard = slot.child.heard and now
             turned = now
             for slot in self._slots:
                 slot.tend(self._kafka, self._frozen_s, now)

@@ -37,8 +37,8 @@ KafkaChoice = Annotated[
 ]
 
 
-_FROZEN = 1.5
-"""A process is taken for frozen when it is silent for so many times as long as a stage may stand still."""
+_FROZEN_S = 10.0
+"""A process that says nothing for so long is taken for frozen; longer, where a stage may stand still for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ def running_hub(
                 _slots(config, data_dir, listener.fileno(), workers),
                 data_dir,
                 lambda kafka: ["prepare", "--config", str(config), "--kafka", kafka],
-                _FROZEN * settings.watchdog.stuck_after_s,
+                max(_FROZEN_S, 1.5 * settings.watchdog.stuck_after_s),
             )
             opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
             stack.callback(_stop_opened, opening)

@@ -9,7 +9,7 @@ reached COUNT times (at once without), counting records where the place knows ho
     block    stand still with the whole event loop
     exit     end the process at once, as a kill would
     raise    FailPoint
-    wait     stand still until FILE is taken away
+    wait     stand still until something is written to FILE
 
 Names are those of the stages (translate, route, journal, deliver), where a batch is about to be worked on, and with
 `.took` where the agent has it, `.commit` and `.committed` around its transaction; `poll.commit`; and `accept` and
@@ -64,7 +64,7 @@ class _Point:
 
     def over(self) -> bool:
         """Whether standing still is over."""
-        return self.action == "wait" and not (self.file and self.file.exists())
+        return self.action == "wait" and self.file is not None and self.file.stat().st_size > 0
 
 
 def parsed(text: str) -> dict[str, _Point]:

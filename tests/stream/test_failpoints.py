@@ -46,7 +46,7 @@ def test_with_a_file_it_fires_once_among_all(tmp_path: Path) -> None:
     failpoints.reached("route")
 
 
-def test_waiting_ends_when_the_file_is_taken_away(tmp_path: Path) -> None:
+def test_waiting_ends_when_something_is_written_to_the_file_and_for_good(tmp_path: Path) -> None:
     fired = tmp_path / "fired"
     set_to(f"route:wait@{fired}")
     thread = threading.Thread(target=failpoints.reached, args=("route",))
@@ -55,9 +55,10 @@ def test_waiting_ends_when_the_file_is_taken_away(tmp_path: Path) -> None:
         assert thread.is_alive()
     thread.join(0.1)
     assert thread.is_alive()
-    fired.unlink()
+    fired.write_text("go on")
     thread.join(5)
     assert not thread.is_alive()
+    failpoints.reached("route")
 
 
 async def test_a_coroutine_that_hangs_lets_its_loop_go_on() -> None:
