@@ -43,7 +43,7 @@ class _App(faust.App):  # type: ignore[misc]
     def FlowControlQueue(  # noqa: N802 - Faust's name
         self, maxsize: int | None = None, *, clear_on_resume: bool = False
     ) -> _Queue:
-        return _Queue(flow_control=self.flow_control, clear_on_resume=clear_on_resume)
+        return ThrowableQueue(maxsize=4, flow_control=self.flow_control, clear_on_resume=clear_on_resume)
 
 
 def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]) -> Any:
