@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from hub.stream import bounded
 from hub.stream.committed import Committed, read_committed
 from hub.stream.records import Fence, Output, Place, Positions
 
@@ -147,7 +148,10 @@ class Transactor:
         producer.begin_transaction()
         try:
             produce(producer, outputs)
-            producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT)
+            bounded.calls.within(
+                _TIME_LIMIT + 1,
+                lambda: producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT),
+            )
             producer.commit_transaction(_TIME_LIMIT)
         except (TypeError, ValueError) as error:  # of the client: a header that is no text, say
             producer.abort_transaction(_TIME_LIMIT)

@@ -36,7 +36,7 @@ class Plan:
     gateways: int = 2
     workers: int = 2
     partitions: int = 4
-    disk_mb: int = 4096
+    disk_mb: int = 3072
     apart: bool = True
     wrapper: tuple[str, ...] = ("tests.chaos.child",)
     speed: float = 2000.0

@@ -149,7 +149,9 @@ class EmbeddedBroker:
         from confluent_kafka.admin import AdminClient
 
         deadline = time.monotonic() + timeout
-        while not ports.is_open(self._port, self._host):  # librdkafka would wait longer and longer between its tries
+        while not ports.is_open(
+            self._port, self._host
+        ):  # librdkafka would wait longer and longer between its tries
             self._check_start(deadline)
             time.sleep(0.02)
         client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})

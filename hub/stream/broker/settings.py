@@ -31,9 +31,7 @@ class Standing:
 ALONE = Standing()
 
 
-def server_properties(
-    node_id: int, port: int, voters: Mapping[int, int], standing: Standing = ALONE
-) -> str:
+def server_properties(node_id: int, port: int, voters: Mapping[int, int], standing: Standing = ALONE) -> str:
     """The text of `server.properties` for one combined node; `voters` is {node id: controller port}.
 
     Its data is in `data` below the directory it runs in, whatever characters that one's name has. Everything
