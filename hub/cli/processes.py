@@ -37,6 +37,7 @@ def gateway(
     import uvloop
 
     from hub.gateway.app import make_gateway
+    from hub.gateway.listeners import listening
     from hub.gateway.state import Gateway
     from hub.journal.queries import Queries
     from hub.loading import load_hub
@@ -81,12 +82,13 @@ def gateway(
     )
 
     async def serve() -> None:
-        serving = asyncio.create_task(server.serve())
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.02)
-        if server.started:
-            say_ready()
-        await serving
+        async with listening(loaded.fleet, ingest):
+            serving = asyncio.create_task(server.serve())
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.02)
+            if server.started:
+                say_ready()
+            await serving
 
     runner.start()
     uvloop.run(serve())
