@@ -155,7 +155,9 @@ class Login(httpx2.Auth):
         for _ in range(2):
             async with self._turn:
                 if self._token is None or self._token is used or self._ends():
-                    response = yield self.token_request()
+                    asked = self.token_request()
+                    asked.extensions = {**request.extensions, **asked.extensions}  # its time limits
+                    response = yield asked
                     self._token = await self._read(response)
                 used = self._token
             secret = used.value.get_secret_value()

@@ -142,7 +142,8 @@ class MllpSink(Sink[C], Generic[C]):
     code. `AR`/`CR`, no reply in `patience_s`, or a broken connection: again later. One connection is kept open.
     """
 
-    patience_s: ClassVar[float] = 30.0
+    #: How long to wait for an acknowledgement, seconds.
+    patience_s: float = 30.0
 
     _link: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 

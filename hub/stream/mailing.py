@@ -46,9 +46,9 @@ class Mailing:
         listed = set(waiting)
         # What the mailbox shows no longer is acknowledged, whatever we heard; a list cut short says nothing.
         self._landed = [one for one in self._landed if one in listed or inbox.full]
+        landed = set(self._landed)  # before they are acknowledged: this list of what waits still shows them
         for message_id in [one for one in self._landed if one in listed]:
             await self._acknowledge(desk, message_id)
-        landed = set(self._landed)
         new = sorted((one for one in waiting if one not in landed), key=lambda one: self._failed[one])
         while new:
             new = await self._take(desk, new)
