@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,6 @@ def gateway(
 
     set_up_logs()
 
-    import uvicorn
     import uvloop
 
     from hub.gateway.app import make_gateway
@@ -68,10 +68,21 @@ def gateway(
         master_key=(data_dir / "master.key").read_bytes(),
         operator_token=(data_dir / "operator.token").read_text().strip(),
     )
+    runner.start()
+    uvloop.run(_serve(make_gateway(state), settings.host, port, say_ready))
+    runner.close()
+    jobs.close()
+    subscriptions.close()
+    ingest.close()
+
+
+async def _serve(app: Any, host: str, port: int, on_ready: Callable[[], None]) -> None:
+    import uvicorn
+
     server = uvicorn.Server(
         uvicorn.Config(
-            make_gateway(state),
-            host=settings.host,
+            app,
+            host=host,
             port=port,
             log_config=None,
             access_log=False,
@@ -79,21 +90,12 @@ def gateway(
             timeout_graceful_shutdown=5,
         )
     )
-
-    async def serve() -> None:
-        serving = asyncio.create_task(server.serve())
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.02)
-        if server.started:
-            say_ready()
-        await serving
-
-    runner.start()
-    uvloop.run(serve())
-    runner.close()
-    jobs.close()
-    subscriptions.close()
-    ingest.close()
+    serving = asyncio.create_task(server.serve())
+    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+        await asyncio.sleep(0.02)
+    if server.started:
+        on_ready()
+    await serving
 
 
 def worker(

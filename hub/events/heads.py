@@ -90,6 +90,12 @@ class Heads:
             found = self._texts[name] = self.series(name).to_list()
         return found
 
+    def given(self, name: str) -> dict[int, str]:
+        """One header by row, of those that have it: for one that few have."""
+        if name not in self._columns:
+            return {}
+        return {row: text for row, text in enumerate(self.texts(name)) if text}
+
     def faults(self) -> list[tuple[int, str]]:
         """Index and reason of each that is no envelope."""
         if self._sound():

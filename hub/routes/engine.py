@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -75,6 +75,15 @@ class Outcome:
     heads: Heads
     routed: Sequence[Routed]
     refused: Sequence[Refused]
+
+    def where(self, keep: Callable[[int, str], bool]) -> Outcome:
+        """What is left of it, by row and route."""
+        routed = [
+            made.take([at for at, row in enumerate(made.rows) if keep(row, made.route)])
+            for made in self.routed
+        ]
+        refused = [fault for fault in self.refused if keep(fault.row, fault.route)]
+        return replace(self, routed=[made for made in routed if made.rows], refused=refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.routes.engine import Outcome, Refused
@@ -29,16 +29,7 @@ class Turns:
 
     def without(self, outcome: Outcome) -> Outcome:
         """What is left of `outcome`."""
-        if not any(self.over.values()):
-            return outcome
-        routed = [
-            made.take(
-                [at for at, row in enumerate(made.rows) if row not in self.over.get(made.route, frozenset())]
-            )
-            for made in outcome.routed
-        ]
-        refused = [fault for fault in outcome.refused if fault.row not in self.over.get(fault.route, ())]
-        return replace(outcome, routed=[made for made in routed if made.rows], refused=refused)
+        return outcome.where(lambda row, route: row not in self.over.get(route, ())) if self.over else outcome
 
     @property
     def rows(self) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import time
 from typing import Any
 
@@ -32,7 +32,6 @@ ONLY = "hub-only"
 #: On an event that was routed in the transaction that wrote it.
 ROUTED = "hub-routed"
 
-_NO_ROUTE = "\0"
 _UNKNOWN = -1  # a place that Kafka has not given yet
 _NOBODY = Fence("", _UNKNOWN, "")  # for what was not fetched
 
@@ -89,8 +88,8 @@ class Routing:
         """Inbox records in the order of the batches, then dead letters and journal entries."""
         came = _Came.of(batches)
         heads = came.columns.heads
-        only = {row: route for row, route in enumerate(heads.texts(ONLY)) if route}
-        routed = {row for row, mark in enumerate(heads.texts(ROUTED)) if mark and row not in only}
+        only = heads.given(ONLY)
+        routed = heads.given(ROUTED).keys() - only.keys()
         return [] if len(routed) == heads.count else self._route(came, only, routed)
 
     def at_once(self, event_type: str) -> bool:
@@ -112,7 +111,7 @@ class Routing:
         """`only` has the rows that are for one route alone, `routed` those that are done with already."""
         outcome = self._engine.run(came.columns.heads, came.columns.values)
         if only or routed:
-            outcome = _only_wanted(outcome, {**only, **dict.fromkeys(routed, _NO_ROUTE)})
+            outcome = outcome.where(lambda row, route: row not in routed and only.get(row, route) == route)
         turns = Turns()
         if self._parked is not None and came.batches[0].fence is not _NOBODY:
             turns = in_turn(outcome, came.parts(self._parked), self._engine.ordered, came.record, _letter)
@@ -141,16 +140,6 @@ def routed(event: Output) -> Output:
 def _being_written(event: Output) -> Record:
     """An event as it will be read, but for its place."""
     return Read(event.topic, _UNKNOWN, _UNKNOWN, int(time() * 1000), event.key, event.value, event.headers)
-
-
-def _only_wanted(outcome: Outcome, only: Mapping[int, str]) -> Outcome:
-    """Of the records in `only`, what their one route makes."""
-    routed = [
-        made.take([at for at, row in enumerate(made.rows) if only.get(row, made.route) == made.route])
-        for made in outcome.routed
-    ]
-    refused = [fault for fault in outcome.refused if only.get(fault.row, fault.route) in (fault.route, "")]
-    return replace(outcome, routed=routed, refused=refused)
 
 
 def _forwarded(routed: Sequence[Routed]) -> list[Output]:

@@ -66,9 +66,8 @@ class StageRunner:
         self._transactor = transactor
         self._backlog = Backlog()
         self._sequel = Sequel()
-        self._over: Fence | None = (
-            None  # Kafka has refused a batch of it, so what follows must not go on either
-        )
+        #: Kafka has refused a batch of it, so what follows must not go on either.
+        self._over: Fence | None = None
         self._processing = threads(stage.name)
         self._committing = threads(f"{stage.name}-commit")
         self._clock = clock

@@ -10,7 +10,7 @@ import pytest
 from hub.config import HubConfig
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.kafka import header, to_headers
-from hub.registry.codec import encode
+from hub.registry.codec import decode, encode
 from hub.routes import Route, lit
 from hub.routes.compiler import compile_route
 from hub.routes.engine import Engine
@@ -86,8 +86,6 @@ class World:
 
 
 def _amount(value: bytes) -> int:
-    from hub.registry.codec import decode
-
     return int(decode(value, REGISTRY)[1]["amount"])
 
 
