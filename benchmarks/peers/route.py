@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from aiokafka import TopicPartition
-from confluent_kafka import Producer
 
 from benchmarks import work
 from benchmarks.peers.meter import Meter, Task, task_from_command_line
@@ -19,10 +18,12 @@ from hub.routes.engine import Engine
 from hub.routes.loader import load_routes
 from hub.stream import memory
 from hub.stream.app import make_app
-from hub.stream.records import Batch, Fence, Output, Positions
+from hub.stream.packing import RecordBatch
+from hub.stream.producer import Producer
+from hub.stream.records import Batch, Fence, Output, Outputs, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
-from hub.stream.transactions import SETTINGS, Transactor, produce
+from hub.stream.transactions import Transactor
 
 
 class Timed(Routing):
@@ -32,7 +33,7 @@ class Timed(Routing):
         super().__init__(routes)
         self._meter = meter
 
-    def process(self, batches: Sequence[Batch]) -> list[Output]:
+    def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """As the stage does."""
         self._meter.begin(sum(len(batch.records) for batch in batches))
         with self._meter.stage():
@@ -48,7 +49,7 @@ class Watched(Transactor):
         self._loop = asyncio.get_running_loop()
         self._reached: Positions = {}
 
-    def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
+    def commit(self, outputs: Sequence[Output | Outputs], positions: Positions, fence: Fence) -> bool:
         """As a transactor does."""
         committed = super().commit(outputs, positions, fence)
         if committed:
@@ -59,20 +60,34 @@ class Watched(Transactor):
         return committed
 
 
+class Plain(Producer):
+    """As the hub's own, but of no transaction."""
+
+    async def _begin(self) -> None:
+        """There is nothing to begin."""
+
+    def _numbered(self, batch: RecordBatch) -> bytes:
+        return batch.raw(-1, -1, -1)
+
+    async def _write(
+        self, outputs: Sequence[Output | Outputs], positions: Positions, mark: str, fence: Fence
+    ) -> None:
+        await self.produce(await self._packed(outputs))
+
+
 class AtLeastOnce(Watched):
-    """What exactly once costs is seen beside this: outputs are flushed, then positions are committed."""
+    """What exactly once costs is seen beside this: outputs are acknowledged, then positions are committed."""
 
     app: Any = None
 
     def _open(self) -> Producer:
         if self._producer is None:
-            self._producer = Producer({**SETTINGS, "bootstrap.servers": self.servers})
+            self._producer = Plain(self.servers, "")
+            self._producer.open()
         return self._producer
 
-    def _attempt(self, outputs: Iterable[Output], positions: Positions, fence: Fence) -> bool:
-        producer = self._open()
-        produce(producer, outputs)
-        producer.flush()
+    def _attempt(self, outputs: Sequence[Output | Outputs], positions: Positions, fence: Fence) -> bool:
+        self._open().write(outputs, positions, "", fence)
         reading = self.app.consumer._thread
         offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
         committing = reading._ensure_consumer().commit(offsets)

@@ -22,10 +22,11 @@ from confluent_kafka import KafkaException
 from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.backlog import Backlog
-from hub.stream.records import Batch, Fence, Output, positions_of
+from hub.stream.producer import Refused
+from hub.stream.records import Batch, Fence, Output, Outputs, positions_of
 from hub.stream.stage import Stage, lost_outputs
 from hub.stream.standing import Sequel
-from hub.stream.transactions import Refused, Transactor
+from hub.stream.transactions import Transactor
 
 log = structlog.get_logger()
 
@@ -171,17 +172,17 @@ class StageRunner:
         if not committed:
             self._lose(batches)
 
-    def _process(self, batches: Sequence[Batch]) -> list[Output]:
+    def _process(self, batches: Sequence[Batch]) -> list[Output | Outputs]:
         lost = [output for batch in batches for output in lost_outputs(batch, self.name)]
         some = [batch for batch in batches if batch.records]
         try:
-            return lost + (self._stage.process(some) if some else [])
+            return [*lost, *(self._stage.process(some) if some else [])]
         except BaseException as error:
             if isinstance(error, _WORLD) or not _is_a_fault(error):
                 raise
             raise Poisoned(error) from error
 
-    def _commit(self, outputs: Sequence[Output], batches: Sequence[Batch]) -> bool:
+    def _commit(self, outputs: Sequence[Output | Outputs], batches: Sequence[Batch]) -> bool:
         return self._transactor.commit(outputs, positions_of(batches), batches[0].fence)
 
     def _in(self, thread: Executor, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:

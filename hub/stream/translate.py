@@ -16,7 +16,7 @@ from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet
 from hub.stream import topics
 from hub.stream.parked import Held, Parked, Turn
-from hub.stream.records import Batch, Output, Record
+from hub.stream.records import Batch, Output, Outputs, Record
 from hub.stream.routing import Routing, routed
 from hub.stream.seen import Seen
 from hub.stream.stage import Entries, dead_letter_outputs
@@ -57,7 +57,7 @@ class Translate:
         self._ordered = ordered_places(fleet)
         self._parked = parked if self._ordered else None
 
-    def process(self, batches: Sequence[Batch]) -> list[Output]:
+    def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """Events and marks of what was seen, dead letters, journal entries."""
         outputs: list[Output] = []
         accepted = Entries(stage="accept", outcome="accepted")
@@ -83,13 +83,13 @@ class Translate:
             *translated.outputs(batches[0].place),
         ]
 
-    def _routed(self, outputs: list[Output]) -> list[Output]:
+    def _routed(self, outputs: list[Output]) -> list[Output | Outputs]:
         """The same, with what the events among them lead to at once: a transaction less on their way."""
         events = [at for at, output in enumerate(outputs) if self._at_once(output)]
         led_to = self._routing.forward([outputs[at] for at in events])
         for at in events:
             outputs[at] = routed(outputs[at])
-        return outputs + led_to
+        return [*outputs, *led_to]
 
     def _at_once(self, output: Output) -> bool:
         return output.topic.startswith(_EVENTS) and self._routing.at_once(header(output.headers, "ce_type"))

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from hub.stream.committed import committed_offsets
 from hub.stream.reading import read_all
 from hub.stream.records import Fence, Output
-from hub.stream.transactions import Transactor, group_metadata
+from hub.stream.transactions import Transactor
 
 
 @pytest.fixture
@@ -68,10 +68,6 @@ def transactor(kafka: str, topic: str) -> Iterator[Transactor]:
 
 def values(kafka: str, topic: str) -> list[bytes | None]:
     return [message.value() for message in read_all(kafka, topic, 0)]
-
-
-def test_group_metadata_is_what_librdkafka_makes_itself(member: Member) -> None:
-    assert group_metadata(member.fence) == member.consumer.consumer_group_metadata()
 
 
 def test_outputs_and_offsets_are_committed_together(
