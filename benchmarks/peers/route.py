@@ -121,13 +121,15 @@ async def run(task: Task, routes: Engine) -> None:
         finished = asyncio.create_task(done.wait())
         memory.settle()
         await app.start()
-        await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(app.stop(), timeout=10)
+        try:
+            await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(app.stop(), timeout=10)
 
 
 async def _positioned(_: Any) -> None:

@@ -257,7 +257,7 @@ class Producer:
                     partition_index=partition,
                     committed_offset=offset,
                     committed_leader_epoch=-1,
-                    committed_metadata=mark,
+                    committed_metadata=f"{mark}\0",  # where librdkafka's Python client, reading it, looks for the end
                 )
             )
         request = TxnOffsetCommitRequest(
@@ -306,7 +306,9 @@ class Producer:
                 FindCoordinatorRequest(key=key, key_type=kind.value, coordinator_keys=[key])
             )
             found = answer.coordinators[0] if answer.coordinators else answer
-            node = cluster.add_coordinator(found, kind, key)
+            # On the connection that also carries what is written there: Kafka takes what comes by one connection in
+            # order, and fails two requests of one transaction that it has to verify at the same time.
+            node = cluster.add_coordinator(found, kind, key, synthesize_node_id=False)
         return node
 
 
