@@ -23,8 +23,9 @@ from hub.events.kafka import header
 from hub.journal.entry import Entry
 from hub.registry.schemas import Registry
 from hub.sdk.errors import Reject
-from hub.stream import topics
+from hub.stream import failpoints, topics
 from hub.stream.pending import Stored, over, read_waiting, waiting
+from hub.stream.progress import Progress
 from hub.stream.reading import read_since
 from hub.stream.records import Batch, Fence, Output, Positions, Record, positions_of
 from hub.stream.routing import ONLY, event_of, letter_of
@@ -57,7 +58,8 @@ class Delivering:
         self._transactor = transactor
         self._fence = fence
         self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
+        self.progress = Progress(self.name, self._batches.qsize)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name, initializer=self.progress.bind)
         self._kept: dict[Key, tuple[Delivery, Record]] = {}  # all that is in the lanes, with its record
         self._durable: set[Key] = set()  # those with a record in hub.deliveries
         self._committed: Positions = {}  # what this stage committed since the partitions were assigned
@@ -69,6 +71,7 @@ class Delivering:
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on."""
         async for batch in stream:
+            await failpoints.at(f"{self.name}.took", len(batch.records))
             await self._batches.put(batch)
             self._wake.set()
 
@@ -98,6 +101,7 @@ class Delivering:
         """Deliver until cancelled."""
         loop = asyncio.get_running_loop()
         try:
+            await loop.run_in_executor(self._thread, self.progress.bind)
             await loop.run_in_executor(self._thread, self._transactor.prepare)
             while True:
                 await self._something_to_do()
@@ -158,9 +162,13 @@ class Delivering:
         if outputs and not moved:
             moved = self._stand(steps)
         if moved:
-            done = await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._transactor.commit, outputs, moved, current
-            )
+            await failpoints.at(f"{self.name}.commit")
+            with self.progress.work():
+                done = await asyncio.get_running_loop().run_in_executor(
+                    self._thread, self._transactor.commit, outputs, moved, current
+                )
+            if done:
+                self.progress.committed(moved)
             if done and self._fence()[0] == current:  # otherwise `revoked` has put everything back meanwhile
                 self._committed.update(moved)
 

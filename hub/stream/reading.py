@@ -9,6 +9,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from hub.stream.progress import moved
 from hub.stream.records import Positions
 
 _PATIENCE_S = 30.0
@@ -59,7 +60,10 @@ def read_all(servers: str, topic: str, partition: int) -> Iterator[Message]:
         consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         consumer.assign([TopicPartition(topic, partition, low)])
         while True:
-            for message in consumer.consume(10_000, timeout=0.02):
+            found = consumer.consume(10_000, timeout=0.02)
+            if found:
+                moved()  # whoever reads a whole partition has much to read at times, and is not stuck
+            for message in found:
                 if not at_end(message):
                     yield message
                 elif message.offset() >= high:

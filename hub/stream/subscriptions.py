@@ -54,6 +54,11 @@ class Subscriptions:
         if self._on_new and self._caught_up and before is None and subscription is not None:
             self._on_new(subscription)
 
+    @property
+    def following(self) -> bool:
+        """Whether changes are still heard of."""
+        return self._table is not None and self._table.alive
+
     def of(self, party: str) -> Iterable[Subscription]:
         """The subscriptions of a party."""
         return self._by_party.get(party, ())

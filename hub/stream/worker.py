@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,24 @@ from hub.registry.readable import readable
 from hub.stream import memory, topics
 from hub.stream.app import make_app
 from hub.stream.delivering import Delivering
+from hub.stream.health import Limits
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
 from hub.stream.polling import Polling
-from hub.stream.records import Fence, Positions
+from hub.stream.progress import Progress
+from hub.stream.records import NOBODY, Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate, ordered_places
+from hub.stream.watchdog import Watchdog, Watched
 
 log = structlog.get_logger()
+
+#: What could not end in order within so many seconds of being told to stop does not end in order.
+STOP_S = 8.0
 
 
 class Worker:
@@ -45,7 +51,7 @@ class Worker:
         self._data_dir = data_dir
         self._name = name
         self._master_key = master_key
-        self._ready = asyncio.Event()
+        self._positioned = False
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
@@ -83,6 +89,16 @@ class Worker:
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
+        limits = config.watchdog
+        watchdog = Watchdog(
+            self._name,
+            self._servers,
+            Limits(limits.stuck_after_s, limits.behind_after_s, limits.rebalances_per_minute),
+        )
+        progress = {runner.name: runner.progress for runner in agents if runner is not polling}
+        feeds = {topic: runner.name for runner, names in agents.items() for topic in names}
+        watched = self._watched(app, progress, feeds, polling, subscriptions)
+        await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(stage.run() for stage in stages), delivering.run()]
         tasks = [asyncio.create_task(one) for one in running]
         try:
@@ -94,10 +110,13 @@ class Worker:
                 task.result()
             raise RuntimeError("the Faust app stopped by itself")
         finally:
-            await self._stop(app, tasks, polling)
-            subscriptions.close()
-            await sender.close()
-            await self._loaded.fleet.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._stop(app, tasks, polling)
+                    await loop.run_in_executor(None, watchdog.stop)
+                    await sender.close()
+                    await self._loaded.fleet.close()
+                    await loop.run_in_executor(None, subscriptions.close)
 
     def _readable(self, event: Event) -> dict[str, Any]:
         """Data as subscribers read it: times as RFC 3339."""
@@ -119,10 +138,36 @@ class Worker:
     def _transactor(self, stage: str) -> Transactor:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
+    def _watched(
+        self,
+        app: Any,
+        stages: Mapping[str, Progress],
+        stage_of: Mapping[str, str],
+        polling: Polling,
+        subscriptions: Subscriptions,
+    ) -> Watched:
+        def membership() -> tuple[Fence, Positions]:
+            return _fence(app) if self._positioned else (NOBODY, {})
+
+        def leave() -> None:
+            if self._positioned:
+                app.consumer.leave()
+
+        return Watched(
+            loop=asyncio.get_running_loop(),
+            membership=membership,
+            stages=stages,
+            stage_of=stage_of,
+            pollers=lambda: dict(polling.health),
+            broken=lambda: [] if subscriptions.following else ["subscriptions"],
+            leave=leave,
+        )
+
     def _follow_assignment(
         self, app: Any, delivering: Delivering, polling: Polling, on_ready: Callable[[], None]
     ) -> None:
         async def positioned(positions: Positions) -> None:
+            self._positioned = True
             await delivering.assigned({part for topic, part in positions if topic.startswith("inbox.")})
             await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
             log.info("partitions-assigned", worker=self._name, count=len(positions))
@@ -137,12 +182,13 @@ class Worker:
         app.on_partitions_revoked.connect(revoked, weak=False)
 
     async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
-        await polling.close()
+        """Finish what is in hand, then leave the group at once, so that others go on; then all the rest."""
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(app.stop(), timeout=5)
+        await asyncio.gather(polling.close(), *tasks, return_exceptions=True)
+        if self._positioned:
+            await asyncio.get_running_loop().run_in_executor(None, app.consumer.leave)
+        await app.stop()
 
 
 def _fence(app: Any) -> tuple[Fence, Positions]:
