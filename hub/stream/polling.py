@@ -15,18 +15,24 @@ from typing import Any
 import msgspec
 import structlog
 
+from hub.delivery.dead_letter import DeadLetter
+from hub.events.ids import derive
+from hub.events.kafka import header
 from hub.sdk.errors import HubError, Retry, Stop
 from hub.sdk.fleet import Fleet
 from hub.sdk.polling import Page, PollingSource
 from hub.stream import failpoints, topics
 from hub.stream.reading import read_all
-from hub.stream.records import Batch, Fence, Output, Positions
+from hub.stream.records import MAX_BYTES, Batch, Fence, Output, Positions, Read, Record
+from hub.stream.stage import dead_letter_outputs
 from hub.stream.transactions import Transactor
 from hub.stream.translate import INSTANCE, RAW_ID, SOURCE
 
 log = structlog.get_logger()
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
+
+_LARGEST = MAX_BYTES - (64 << 10)  # bytes of an item, with room for what later copies of it carry besides
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -152,15 +158,19 @@ class Polling:
 
     def _raw(self, source: PollingSource[Any, Any], page: Page) -> list[Output]:
         outputs = []
+        topic = topics.raw(source.instance.connector)
         for item in page.items:
             body = json.dumps(item, separators=(",", ":")).encode()
+            key = source.raw_key(item, body).encode()
             headers = [
                 (RAW_ID, source.raw_id(item, body).encode()),
                 (INSTANCE, source.instance.name.encode()),
                 (SOURCE, source.name.encode()),
             ]
-            topic = topics.raw(source.instance.connector)
-            outputs.append(Output(topic, source.raw_key(item, body).encode(), body, headers))
+            if len(body) > _LARGEST:
+                outputs += _too_large(Read(topic, -1, -1, 0, key, b"", headers), len(body), source)
+            else:
+                outputs.append(Output(topic, key, body, headers))
         return outputs
 
     async def _commit(self, key: str, outputs: list[Output], state: Cursor) -> bool:
@@ -196,3 +206,24 @@ def _reason(error: Exception, patience: float) -> str:
     if isinstance(error, HubError):
         return error.reason
     return f"no answer within {patience:.0f} s" if isinstance(error, TimeoutError) else type(error).__name__
+
+
+def _too_large(record: Record, size: int, source: PollingSource[Any, Any]) -> list[Output]:
+    """What says that an item is more than Kafka takes: the source has it still."""
+    raw_id = header(record.headers, RAW_ID)
+    letter = DeadLetter(
+        stage="poll",
+        reason=f"an item of {size} bytes, where {_LARGEST} are taken",
+        reason_class="too-large",
+        id=derive("dead-letter", raw_id, "poll"),
+        at=time(),
+        event_id=raw_id,
+        party=source.instance.party,
+        source=source.instance.source,
+        connector=source.instance.connector,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        attempts=1,
+    )
+    return dead_letter_outputs(record, letter)

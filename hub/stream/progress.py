@@ -18,7 +18,7 @@ class Progress:
     Each counter is only ever compared with what it was, so that no lock is needed.
     """
 
-    def __init__(self, name: str, waiting: Callable[[], int]) -> None:
+    def __init__(self, name: str, waiting: Callable[[], int] = lambda: 0) -> None:
         self.name = name
         self.waiting = waiting
         self.moves = 0

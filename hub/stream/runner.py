@@ -68,7 +68,7 @@ class StageRunner:
         self._backlog = Backlog()
         self.progress = Progress(stage.name, self._backlog.__len__)
         self._sequel = Sequel()
-        #: Kafka has refused a batch of it, so what follows must not go on either.
+        #: Kafka has refused a batch of this membership, so what follows under it must not go on either.
         self._over: Fence | None = None
         self._processing = threads(stage.name)
         self._committing = threads(f"{stage.name}-commit")
@@ -109,7 +109,7 @@ class StageRunner:
             turn = await self._end(turn)
         began = self._clock()
         try:
-            outputs = await self._in(self._processing, self._process, batches)
+            outputs = await self._processed(batches)
         except Poisoned as fault:
             turn = await self._end(turn)
             await self._apart(batches, fault)
@@ -148,7 +148,7 @@ class StageRunner:
             if batches[0].fence == self._over:
                 return
             try:
-                outputs = await self._in(self._processing, self._process, half)
+                outputs = await self._processed(half)
                 if not await self._in(self._committing, self._commit, outputs, half):
                     self._lose(half)
             except (Poisoned, Refused) as again:
@@ -156,7 +156,8 @@ class StageRunner:
 
     async def _set_aside(self, batches: Sequence[Batch], fault: Poisoned | Refused) -> None:
         """The one record of `batches` becomes a dead letter."""
-        (record,) = [record for batch in batches for record in batch.records]
+        (batch,) = [batch for batch in batches if batch.records]
+        (record,) = batch.records
         place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         if isinstance(fault, Poisoned):
             log.error("stage-failed", stage=self.name, kind=fault.kind, where=fault.where, **place)
@@ -164,7 +165,7 @@ class StageRunner:
         else:
             log.error("output-refused", stage=self.name, kind=fault.kind, **place)
             reject = Reject(f"Kafka refuses what it leads to: {fault.kind}", kind="refused")
-        outputs = self._stage.set_aside(record, reject)
+        outputs = self._lost(batches) + self._stage.set_aside(batch, reject)
         try:
             committed = await self._in(self._committing, self._commit, outputs, batches)
         except Refused:  # not even that: then without the payload, which lies where the letter says
@@ -176,8 +177,20 @@ class StageRunner:
         if not committed:
             self._lose(batches)
 
+    async def _processed(self, batches: Sequence[Batch]) -> list[Output]:
+        """What comes out, whenever Kafka answers a stage that reads from it. Raises Poisoned."""
+        while True:
+            try:
+                outputs: list[Output] = await self._in(self._processing, self._process, batches)
+            except KafkaException as error:
+                log.warning("stage-waits", stage=self.name, error=error.args[0].name())
+                self._stage.forget(batches)
+                await asyncio.sleep(1)
+            else:
+                return outputs
+
     def _process(self, batches: Sequence[Batch]) -> list[Output]:
-        lost = [output for batch in batches for output in lost_outputs(batch, self.name)]
+        lost = self._lost(batches)
         some = [batch for batch in batches if batch.records]
         failpoints.reached(self.name, _count(batches))
         try:
@@ -186,6 +199,9 @@ class StageRunner:
             if isinstance(error, _WORLD) or not _is_a_fault(error):
                 raise
             raise Poisoned(error) from error
+
+    def _lost(self, batches: Sequence[Batch]) -> list[Output]:
+        return [output for batch in batches for output in lost_outputs(batch, self.name)]
 
     def _commit(self, outputs: Sequence[Output], batches: Sequence[Batch]) -> bool:
         failpoints.reached(f"{self.name}.commit")

@@ -10,23 +10,24 @@ from typing import Any
 
 import structlog
 
+from hub.config import Watchdog as WatchdogSettings
 from hub.delivery.clock import LoopClock
-from hub.delivery.delivery import Delivery
 from hub.delivery.lanes import Lanes
-from hub.delivery.schedule import Outcome, Schedule
+from hub.delivery.schedule import Schedule
 from hub.delivery.sender import Sender
-from hub.delivery.subscription import Subscription
-from hub.events.envelope import Event
 from hub.loading import Loaded
-from hub.registry.readable import readable
 from hub.stream import memory, topics
 from hub.stream.app import make_app
+from hub.stream.committing import KafkaCommitter
 from hub.stream.delivering import Delivering
+from hub.stream.feeding import Outside, kept_s
 from hub.stream.health import Limits
+from hub.stream.inboxes import KafkaInboxes
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
 from hub.stream.polling import Polling
 from hub.stream.progress import Progress
+from hub.stream.recipients import Recipients, Webhooks
 from hub.stream.records import NOBODY, Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
@@ -59,27 +60,14 @@ class Worker:
         sender = Sender(self._master_key, allow_local=config.delivery.allow_local)
         loop = asyncio.get_running_loop()
 
-        def end(subscription_id: str) -> None:
-            loop.call_soon_threadsafe(lanes.drop_subscription, subscription_id)
-
-        def begin(subscription: Subscription) -> None:
-            loop.call_soon_threadsafe(delivering.subscribed, subscription)
-
-        subscriptions = Subscriptions(on_end=end, on_new=begin)
-
-        async def send(delivery: Delivery) -> Outcome:
-            subscription, event = subscriptions.get(delivery.subscription_id), delivery.payload
-            if subscription is None or event is None:
-                return Outcome(reason="the subscription is gone", final=True)
-            return await sender.send(subscription, event.envelope, self._readable(event))
-
-        lanes = Lanes(send, Schedule(speed=config.delivery.speed), LoopClock())
+        subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
+        progress = Progress(Delivering.name)
+        inboxes = KafkaInboxes(self._servers, progress.bind)
+        outside = self._outside(Webhooks(subscriptions, sender, self._loaded.registry), inboxes, progress)
+        delivering = Delivering(outside, lambda: _fence(app), progress)
         await loop.run_in_executor(None, subscriptions.follow, self._servers)
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
-        delivering = Delivering(
-            lanes, subscriptions, self._loaded.registry, self._transactor("deliver"), lambda: _fence(app)
-        )
         polling = Polling(
             self._loaded.fleet, config.kafka.partitions, self._transactor("poll"), lambda: _fence(app)
         )
@@ -89,15 +77,8 @@ class Worker:
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
-        limits = config.watchdog
-        watchdog = Watchdog(
-            self._name,
-            self._servers,
-            Limits(limits.stuck_after_s, limits.behind_after_s, limits.rebalances_per_minute),
-        )
-        progress = {runner.name: runner.progress for runner in agents if runner is not polling}
-        feeds = {topic: runner.name for runner, names in agents.items() for topic in names}
-        watched = self._watched(app, progress, feeds, polling, subscriptions)
+        watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
+        watched = self._watched(app, agents, polling, subscriptions)
         await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(stage.run() for stage in stages), delivering.run()]
         tasks = [asyncio.create_task(one) for one in running]
@@ -114,13 +95,21 @@ class Worker:
                 async with asyncio.timeout(STOP_S):
                     await self._stop(app, tasks, polling)
                     await loop.run_in_executor(None, watchdog.stop)
+                    await loop.run_in_executor(None, inboxes.close)
                     await sender.close()
                     await self._loaded.fleet.close()
                     await loop.run_in_executor(None, subscriptions.close)
 
-    def _readable(self, event: Event) -> dict[str, Any]:
-        """Data as subscribers read it: times as RFC 3339."""
-        return readable(self._loaded.registry.by_type(event.envelope.type), event.data)
+    def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
+        config, clock = self._loaded.settings.config, LoopClock()
+        return Outside(
+            recipients,
+            inboxes,
+            KafkaCommitter(self._transactor(Delivering.name), progress),
+            lambda send: Lanes(send, Schedule(speed=config.delivery.speed), clock),
+            clock,
+            kept_s=kept_s(config.kafka.event_retention_days),
+        )
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
@@ -139,12 +128,7 @@ class Worker:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
     def _watched(
-        self,
-        app: Any,
-        stages: Mapping[str, Progress],
-        stage_of: Mapping[str, str],
-        polling: Polling,
-        subscriptions: Subscriptions,
+        self, app: Any, agents: Mapping[Any, list[str]], polling: Polling, subscriptions: Subscriptions
     ) -> Watched:
         def membership() -> tuple[Fence, Positions]:
             return _fence(app) if self._positioned else (NOBODY, {})
@@ -156,8 +140,8 @@ class Worker:
         return Watched(
             loop=asyncio.get_running_loop(),
             membership=membership,
-            stages=stages,
-            stage_of=stage_of,
+            stages={runner.name: runner.progress for runner in agents if runner is not polling},
+            stage_of={topic: runner.name for runner, names in agents.items() for topic in names},
             pollers=lambda: dict(polling.health),
             broken=lambda: [] if subscriptions.following else ["subscriptions"],
             leave=leave,
@@ -168,7 +152,7 @@ class Worker:
     ) -> None:
         async def positioned(positions: Positions) -> None:
             self._positioned = True
-            await delivering.assigned({part for topic, part in positions if topic.startswith("inbox.")})
+            await delivering.assigned()
             await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
             log.info("partitions-assigned", worker=self._name, count=len(positions))
             on_ready()
@@ -189,6 +173,10 @@ class Worker:
         if self._positioned:
             await asyncio.get_running_loop().run_in_executor(None, app.consumer.leave)
         await app.stop()
+
+
+def _limits(settings: WatchdogSettings) -> Limits:
+    return Limits(settings.stuck_after_s, settings.behind_after_s, settings.rebalances_per_minute)
 
 
 def _fence(app: Any) -> tuple[Fence, Positions]:
