@@ -60,7 +60,7 @@ class Restart(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One worker at one time. `state` is starting, running or restarting; times in epoch seconds.
+    """One worker at one time. `state` is joining, running or restarting; times in epoch seconds.
 
     `restarts` are the last ones of this name, which its next holder takes over.
     """

@@ -32,7 +32,8 @@ def test_each_way_to_hang_is_seen_and_healed_and_nothing_is_lost(
 
     def all_healed() -> bool:
         seen.update(_ill(hub))
-        return set(_restarts(hub)) >= SEEN_AS
+        runs = _status(hub)["workers"][0].get("state", "running") == "running"
+        return runs and set(_restarts(hub)) >= SEEN_AS
 
     with (
         live_hub(tmp_path, root, watchdog={"stuck_after_s": 2}) as hub,
