@@ -157,7 +157,7 @@ class Producer:
             await self.produce(batches)
             if moved is not None:
                 _check(code for topic in (await moved).topics for _, code in topic.partitions)
-            await self._coordinated(lambda: [self._ending()])
+            await self._end()
         except (Outrun, Refused):
             await self._begin()  # which also ends the transaction
             raise
@@ -274,8 +274,9 @@ class Producer:
         answer: Awaitable[Any] = self._kafka.send(request, node_id=node)
         return answer
 
-    def _ending(self) -> EndTxnRequest:
-        return EndTxnRequest(**self._who(), committed=True, max_version=4)
+    async def _end(self) -> None:
+        """From here on it is committed, or nobody knows."""
+        await self._coordinated(lambda: [EndTxnRequest(**self._who(), committed=True, max_version=4)])
 
     def _who(self) -> dict[str, Any]:
         return {

@@ -15,6 +15,9 @@ Headers = list[tuple[str, bytes]]
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
+MAX_BYTES = 2 << 20
+"""Of the largest record that is written, headers included: twice the largest body, event or file item."""
+
 
 class Record(Protocol):
     """One record as read from Kafka, `timestamp` in milliseconds; `Read` has this shape, and aiokafka's own record."""
@@ -61,8 +64,8 @@ class Output(msgspec.Struct, frozen=True, gc=False):
 class Outputs:
     """Records to write, as columns: item n of each is of record n.
 
-    `topics` and the `headers`, one at least and in their order, are texts, an empty one being none; `keys` and `values` are
-    bytes.
+    `topics` and the `headers`, one at least and in their order, are texts, an empty one being none; `keys` and
+    `values` are bytes.
     """
 
     topics: pl.Series

@@ -20,9 +20,10 @@ import structlog
 from confluent_kafka import KafkaException
 
 from hub.sdk.errors import Reject
-from hub.stream import topics
+from hub.stream import failpoints, topics
 from hub.stream.backlog import Backlog
 from hub.stream.producer import Refused
+from hub.stream.progress import Progress
 from hub.stream.records import Batch, Fence, Output, Outputs, positions_of
 from hub.stream.stage import Stage, lost_outputs
 from hub.stream.standing import Sequel
@@ -66,8 +67,9 @@ class StageRunner:
         self._stage = stage
         self._transactor = transactor
         self._backlog = Backlog()
+        self.progress = Progress(stage.name, self._backlog.__len__)
         self._sequel = Sequel()
-        #: Kafka has refused a batch of it, so what follows must not go on either.
+        #: Kafka has refused a batch of this membership, so what follows under it must not go on either.
         self._over: Fence | None = None
         self._processing = threads(stage.name)
         self._committing = threads(f"{stage.name}-commit")
@@ -76,12 +78,14 @@ class StageRunner:
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on, and waits when the stage is behind."""
         async for batch in stream:
+            await failpoints.at(f"{self.name}.took", len(batch.records))
             await self._backlog.put(batch)
 
     async def run(self) -> None:
         """Process until cancelled. An error that gets here is a bug: it ends the worker, loudly."""
         turn = Turn([], self._in(self._committing, self._transactor.prepare))
         try:
+            await self._in(self._processing, self.progress.bind)
             while True:
                 if not self._backlog:
                     turn = await self._end(turn)
@@ -106,7 +110,7 @@ class StageRunner:
             turn = await self._end(turn)
         began = self._clock()
         try:
-            outputs = await self._in(self._processing, self._process, batches)
+            outputs = await self._processed(batches)
         except Poisoned as fault:
             turn = await self._end(turn)
             await self._apart(batches, fault)
@@ -131,6 +135,7 @@ class StageRunner:
         return Turn([], _done())
 
     def _lose(self, batches: Sequence[Batch]) -> None:
+        self.progress.moved()
         self._over = batches[0].fence
         self._stage.forget(batches)
 
@@ -144,7 +149,7 @@ class StageRunner:
             if batches[0].fence == self._over:
                 return
             try:
-                outputs = await self._in(self._processing, self._process, half)
+                outputs = await self._processed(half)
                 if not await self._in(self._committing, self._commit, outputs, half):
                     self._lose(half)
             except (Poisoned, Refused) as again:
@@ -152,7 +157,8 @@ class StageRunner:
 
     async def _set_aside(self, batches: Sequence[Batch], fault: Poisoned | Refused) -> None:
         """The one record of `batches` becomes a dead letter."""
-        (record,) = [record for batch in batches for record in batch.records]
+        (batch,) = [batch for batch in batches if batch.records]
+        (record,) = batch.records
         place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         if isinstance(fault, Poisoned):
             log.error("stage-failed", stage=self.name, kind=fault.kind, where=fault.where, **place)
@@ -160,7 +166,7 @@ class StageRunner:
         else:
             log.error("output-refused", stage=self.name, kind=fault.kind, **place)
             reject = Reject(f"Kafka refuses what it leads to: {fault.kind}", kind="refused")
-        outputs = self._stage.set_aside(record, reject)
+        outputs = self._lost(batches) + self._stage.set_aside(batch, reject)
         try:
             committed = await self._in(self._committing, self._commit, outputs, batches)
         except Refused:  # not even that: then without the payload, which lies where the letter says
@@ -172,9 +178,22 @@ class StageRunner:
         if not committed:
             self._lose(batches)
 
+    async def _processed(self, batches: Sequence[Batch]) -> list[Output | Outputs]:
+        """What comes out, whenever Kafka answers a stage that reads from it. Raises Poisoned."""
+        while True:
+            try:
+                outputs: list[Output | Outputs] = await self._in(self._processing, self._process, batches)
+            except KafkaException as error:
+                log.warning("stage-waits", stage=self.name, error=error.args[0].name())
+                self._stage.forget(batches)
+                await asyncio.sleep(1)
+            else:
+                return outputs
+
     def _process(self, batches: Sequence[Batch]) -> list[Output | Outputs]:
-        lost = [output for batch in batches for output in lost_outputs(batch, self.name)]
+        lost = self._lost(batches)
         some = [batch for batch in batches if batch.records]
+        failpoints.reached(self.name, _count(batches))
         try:
             return [*lost, *(self._stage.process(some) if some else [])]
         except BaseException as error:
@@ -182,8 +201,17 @@ class StageRunner:
                 raise
             raise Poisoned(error) from error
 
+    def _lost(self, batches: Sequence[Batch]) -> list[Output]:
+        return [output for batch in batches for output in lost_outputs(batch, self.name)]
+
     def _commit(self, outputs: Sequence[Output | Outputs], batches: Sequence[Batch]) -> bool:
-        return self._transactor.commit(outputs, positions_of(batches), batches[0].fence)
+        failpoints.reached(f"{self.name}.commit")
+        moved = positions_of(batches)
+        if not self._transactor.commit(outputs, moved, batches[0].fence):
+            return False
+        self.progress.committed(moved)
+        failpoints.reached(f"{self.name}.committed")
+        return True
 
     def _in(self, thread: Executor, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(thread, call, *args)

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured, Problem
+from hub.stream.records import MAX_BYTES
 
 DEAD_LETTERS = "dead-letters"
 JOURNAL = "hub.journal"
@@ -19,11 +20,15 @@ DELIVERIES = "hub.deliveries"
 SEEN = "hub.seen"
 JOBS = "hub.jobs"
 PARKED = "hub.parked"
+WORKERS = "hub.workers"
 
 DEAD_LETTER_DAYS = 365
 """How long dead letters are kept, and the marks of what became of them."""
 
 _DAY_MS = 86_400_000
+
+_OF_THE_MOMENT = {"cleanup.policy": "compact,delete", "retention.ms": str(_DAY_MS), "segment.ms": "600000"}
+"""Settings of a topic of which only the newest record per key counts, and that is written all the time."""
 
 
 def raw(connector: str) -> str:
@@ -87,6 +92,7 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
         compacted(DELIVERIES, kafka.partitions),
         compacted(PARKED, kafka.partitions),
         compacted(SUBSCRIPTIONS, 1),
+        Topic(WORKERS, 1, kafka.replication, _OF_THE_MOMENT),
         Topic(JOBS, 1, kafka.replication, {"cleanup.policy": "compact,delete", **lasting(DEAD_LETTER_DAYS)}),
     ]
 
@@ -128,7 +134,12 @@ def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
 
 
 def _declared(topic: Topic) -> NewTopic:
-    durable = {"min.insync.replicas": str(2 if topic.replication >= 3 else 1)}
+    durable = {
+        "min.insync.replicas": str(2 if topic.replication >= 3 else 1),
+        # Kafka's own default is half of what we write; and what a producer lets through must not be refused here,
+        # where it measures the record with its batch around it.
+        "max.message.bytes": str(MAX_BYTES + 4096),
+    }
     return NewTopic(
         topic.name,
         num_partitions=topic.partitions,
