@@ -82,6 +82,11 @@ class Outputs:
         return [Output(*row) for row in zip(*columns, one_by_one(self.headers), strict=True)]
 
 
+def singly(outputs: Iterable[Output | Outputs]) -> list[Output]:
+    """Records to write, one by one, in their order."""
+    return [one for each in outputs for one in (each.each() if isinstance(each, Outputs) else (each,))]
+
+
 @dataclass(frozen=True, slots=True)
 class Fence:
     """Who we were in the consumer group when a batch was fetched.
