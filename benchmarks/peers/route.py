@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from benchmarks import work
-from benchmarks.peers.meter import Meter, Task, task_from_command_line
+from benchmarks.peers.meter import Meter, Task, options, task_of
 from hub.registry.schemas import Registry
 from hub.routes.engine import Engine
 from hub.routes.loader import load_routes
@@ -20,7 +23,7 @@ from hub.stream import memory
 from hub.stream.app import make_app
 from hub.stream.packing import RecordBatch
 from hub.stream.producer import Producer
-from hub.stream.records import Batch, Fence, Output, Outputs, Positions
+from hub.stream.records import Batch, Fence, Output, Outputs, Positions, positions_of
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
 from hub.stream.transactions import Transactor
@@ -29,21 +32,42 @@ from hub.stream.transactions import Transactor
 class Timed(Routing):
     """The stage, with the clock told of its batches before their work begins, and of its own share in the cost."""
 
-    def __init__(self, routes: Engine, meter: Meter) -> None:
+    def __init__(self, routes: Engine, meter: Silent) -> None:
         super().__init__(routes)
         self._meter = meter
 
     def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """As the stage does."""
         self._meter.begin(sum(len(batch.records) for batch in batches))
+        self._meter.tell("read", positions_of(batches))
         with self._meter.stage():
             return super().process(batches)
+
+
+class Silent(Meter):
+    """The clock of a worker on its own, which is told nothing as it goes."""
+
+    def tell(self, what: str, positions: Positions) -> None:
+        """Say nothing."""
+
+
+class Telling(Silent):
+    """In place of a clock, among several workers: says how far it has got, for whoever has the clock."""
+
+    def tell(self, what: str, positions: Positions) -> None:
+        """A line of JSON."""
+        named = {f"{topic}-{partition}": offset for (topic, partition), offset in positions.items()}
+        sys.stdout.write(json.dumps({"what": what, "positions": named}) + "\n")
+        sys.stdout.flush()
+
+    def report(self) -> None:
+        """It is not ours to say."""
 
 
 class Watched(Transactor):
     """A transactor that tells when the last position is committed."""
 
-    def watch(self, total: int, meter: Meter, done: asyncio.Event) -> None:
+    def watch(self, total: int, meter: Silent, done: asyncio.Event) -> None:
         """Report and set `done` once `total` records are committed."""
         self._total, self._meter, self._done = total, meter, done
         self._loop = asyncio.get_running_loop()
@@ -54,6 +78,7 @@ class Watched(Transactor):
         committed = super().commit(outputs, positions, fence)
         if committed:
             self._reached |= positions
+            self._meter.tell("committed", positions)
             if sum(self._reached.values()) >= self._total:
                 self._meter.report()
                 self._loop.call_soon_threadsafe(self._done.set)
@@ -106,9 +131,11 @@ def engine() -> Engine:
     return Engine(load_routes(work.HERE / "routes", registry), [work.PARTY], registry)
 
 
-async def run(task: Task, routes: Engine) -> None:
-    """Route until all is committed, then leave the group in order."""
-    meter, done = Meter(task), asyncio.Event()
+async def run(task: Task, routes: Engine, *, tell: bool = False) -> None:
+    """Route until all is committed, then leave the group in order. To `tell`: until the input is closed."""
+    meter, done = (Telling if tell else Silent)(task), asyncio.Event()
+    if tell:
+        _until_closed(done)
     writer = transactor(task)
     writer.watch(task.total, meter, done)
     runner = StageRunner(Timed(routes, meter), writer)
@@ -132,9 +159,23 @@ async def run(task: Task, routes: Engine) -> None:
                 await asyncio.wait_for(app.stop(), timeout=10)
 
 
+def _until_closed(done: asyncio.Event) -> None:
+    """Set `done` when whoever started us has enough."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        sys.stdin.read()
+        loop.call_soon_threadsafe(done.set)
+
+    Thread(target=wait, daemon=True).start()
+
+
 async def _positioned(_: Any) -> None:
     """Nothing waits for the assignment here."""
 
 
 if __name__ == "__main__":
-    asyncio.run(run(task_from_command_line(), engine()))
+    parser = options()
+    parser.add_argument("--tell", action="store_true")
+    given = parser.parse_args()
+    asyncio.run(run(task_of(given), engine(), tell=given.tell))
