@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -122,7 +123,7 @@ class AtLeastOnce(Watched):
 
 def transactor(task: Task) -> Watched:
     """Of the kind that is asked for."""
-    return (Watched if task.exactly_once else AtLeastOnce)(task.servers, f"bench-{task.target}")
+    return (Watched if task.exactly_once else AtLeastOnce)(task.servers, f"bench-{task.target}-{os.getpid()}")
 
 
 def engine() -> Engine:
