@@ -12,11 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from hub.sdk.connector import Connector, Source
-from hub.sdk.polling import PollingSource
 from hub.sdk.sink import Sink
-from hub.sdk.webhook import WebhookSource
-
-_BASES: frozenset[type] = frozenset({Connector, Source, WebhookSource, PollingSource, Sink})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +28,11 @@ class ConnectorKind:
         """Its sources, in the order of the file."""
         return tuple(cls for cls in self.classes if issubclass(cls, Source))
 
+    @property
+    def sinks(self) -> tuple[type[Sink[Any]], ...]:
+        """Its sinks."""
+        return tuple(cls for cls in self.classes if issubclass(cls, Sink))
+
 
 def discover(folder: Path) -> dict[str, ConnectorKind]:
     """All connectors under `folder` by name. Raises ValueError naming the file of one that does not load."""
@@ -41,8 +42,8 @@ def discover(folder: Path) -> dict[str, ConnectorKind]:
         classes = tuple(
             cls
             for cls in vars(module).values()
-            if inspect.isclass(cls) and issubclass(cls, Connector) and cls not in _BASES
-            if cls.__module__ == module.__name__
+            if inspect.isclass(cls) and issubclass(cls, Connector) and cls.__module__ == module.__name__
+            if hasattr(cls, "emits") or hasattr(cls, "accepts")  # others are bases of those
         )
         if not classes:
             raise ValueError(f"{path}: defines no source and no sink")

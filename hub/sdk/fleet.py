@@ -33,9 +33,9 @@ class Member:
         return tuple(c for c in self.connectors if isinstance(c, Source))
 
     @property
-    def webhook(self) -> WebhookSource[Any, Any] | None:
-        """Its webhook source, if it has one."""
-        return next((c for c in self.connectors if isinstance(c, WebhookSource)), None)
+    def webhooks(self) -> tuple[WebhookSource[Any, Any], ...]:
+        """Its webhook sources."""
+        return tuple(c for c in self.connectors if isinstance(c, WebhookSource))
 
     @property
     def pollers(self) -> tuple[PollingSource[Any, Any], ...]:
