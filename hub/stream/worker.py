@@ -21,10 +21,12 @@ from hub.loading import Loaded
 from hub.registry.readable import readable
 from hub.stream import memory, topics
 from hub.stream.app import make_app
+from hub.stream.controls import Controls
 from hub.stream.delivering import Delivering
+from hub.stream.instances import Instances
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
-from hub.stream.polling import Polling
+from hub.stream.pulling import works
 from hub.stream.records import Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
@@ -68,15 +70,16 @@ class Worker:
             return await sender.send(subscription, event.envelope, self._readable(event))
 
         lanes = Lanes(send, Schedule(speed=config.delivery.speed), LoopClock())
-        await loop.run_in_executor(None, subscriptions.follow, self._servers)
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
         delivering = Delivering(
             lanes, subscriptions, self._loaded.registry, self._transactor("deliver"), lambda: _fence(app)
         )
-        polling = Polling(
-            self._loaded.fleet, config.kafka.partitions, self._transactor("poll"), lambda: _fence(app)
+        controls = Controls()
+        await asyncio.gather(
+            *(loop.run_in_executor(None, one.follow, self._servers) for one in (subscriptions, controls))
         )
+        polling = self._instances(controls, lambda: _fence(app))
         agents: dict[Any, list[str]] = dict(stages)
         agents[delivering] = [topics.inbox(party) for party in config.parties]
         agents[polling] = [topics.CONNECTORS]
@@ -96,8 +99,15 @@ class Worker:
         finally:
             await self._stop(app, tasks, polling)
             subscriptions.close()
+            controls.close()
             await sender.close()
             await self._loaded.fleet.close()
+
+    def _instances(self, controls: Controls, fence: Callable[[], tuple[Fence, Positions]]) -> Instances:
+        partitions = self._loaded.settings.config.kafka.partitions
+        folder = self._data_dir / "workers" / self._name
+        made = works(self._loaded.fleet, self._servers, partitions, folder)
+        return Instances(made, partitions, self._transactor("poll"), fence, controls)
 
     def _readable(self, event: Event) -> dict[str, Any]:
         """Data as subscribers read it: times as RFC 3339."""
@@ -120,7 +130,7 @@ class Worker:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
     def _follow_assignment(
-        self, app: Any, delivering: Delivering, polling: Polling, on_ready: Callable[[], None]
+        self, app: Any, delivering: Delivering, polling: Instances, on_ready: Callable[[], None]
     ) -> None:
         async def positioned(positions: Positions) -> None:
             await delivering.assigned({part for topic, part in positions if topic.startswith("inbox.")})
@@ -136,7 +146,7 @@ class Worker:
         app.on_positioned = positioned
         app.on_partitions_revoked.connect(revoked, weak=False)
 
-    async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
+    async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Instances) -> None:
         await polling.close()
         for task in tasks:
             task.cancel()

@@ -1,0 +1,51 @@
+"""Which work each pulled source of the fleet is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hub.sdk.connector import Source
+from hub.sdk.files import FileDropSource, RegisterSource
+from hub.sdk.fleet import Fleet
+from hub.sdk.mailbox import MailboxSource
+from hub.sdk.polling import PollingSource
+from hub.stream.filing import Filing
+from hub.stream.instances import Work, partition_of
+from hub.stream.mailing import Mailing
+from hub.stream.polling import Polling
+from hub.stream.reading import KafkaLog, Log
+from hub.stream.register_cache import RegisterCache
+from hub.stream.registers import Registering
+from hub.stream.spool import Spool
+
+
+def works(fleet: Fleet, servers: str, partitions: int, folder: Path) -> dict[str, Work]:
+    """By key, `<instance>/<source>`. `folder` is this worker's own, for what can be fetched again."""
+    made, log = {}, KafkaLog(servers)
+    for member in fleet.members.values():
+        for source in member.sources:
+            key = key_of(source)
+            work = work_of(source, key, log, partition_of(key, partitions), folder)
+            if work is not None:
+                made[key] = work
+    return made
+
+
+def key_of(source: Source[Any, Any]) -> str:
+    """The key of a source in `hub.connectors`."""
+    return f"{source.instance.name}/{source.name}"
+
+
+def work_of(source: Source[Any, Any], key: str, log: Log, partition: int, folder: Path) -> Work | None:
+    """The work of a source; None for one that is not run by a worker. Arguments as for `works`."""
+    if isinstance(source, PollingSource):
+        return Polling(source)
+    if isinstance(source, MailboxSource):
+        return Mailing(source)
+    if isinstance(source, RegisterSource):
+        cache = RegisterCache(log, folder / "registers", key, partition)
+        return Registering(source, Spool(folder / "spool", key), cache)
+    if isinstance(source, FileDropSource):
+        return Filing(source, Spool(folder / "spool", key))
+    return None

@@ -1,0 +1,37 @@
+"""Raw records as they lie in Kafka: the bytes, who sent them, and what was said beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hub.sdk.connector import Source
+from hub.stream import topics
+from hub.stream.records import Output
+
+#: Headers of a raw record, written by whoever accepted it.
+RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
+
+_BESIDE = "hub-with-"
+
+
+def raw_output(
+    source: Source[Any, Any], raw_id: str, key: str, body: bytes, attributes: Mapping[str, str]
+) -> Output:
+    """A record of `source` for its connector's topic. `attributes` are kept as headers, names in lower case."""
+    headers = [
+        (RAW_ID, raw_id.encode()),
+        (INSTANCE, source.instance.name.encode()),
+        (SOURCE, source.name.encode()),
+        *((_BESIDE + name.lower(), text.encode(errors="replace")) for name, text in attributes.items()),
+    ]
+    return Output(topics.raw(source.instance.connector), key.encode(), body, headers)
+
+
+def attributes_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    """What `raw_output` was given as attributes."""
+    return {
+        name[len(_BESIDE) :]: (text or b"").decode(errors="replace")
+        for name, text in headers
+        if name.startswith(_BESIDE)
+    }
