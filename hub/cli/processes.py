@@ -7,11 +7,14 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
+
+if TYPE_CHECKING:
+    from hub.gateway.state import Gateway
 
 Kafka = Annotated[
     str,
@@ -36,7 +39,6 @@ def gateway(
 
     import uvloop
 
-    from hub.gateway.app import make_gateway
     from hub.gateway.state import Gateway
     from hub.journal.queries import Queries
     from hub.loading import load_hub
@@ -69,19 +71,22 @@ def gateway(
         operator_token=(data_dir / "operator.token").read_text().strip(),
     )
     runner.start()
-    uvloop.run(_serve(make_gateway(state), settings.host, port, say_ready))
+    uvloop.run(_serve(state, settings.host, port, say_ready))
     runner.close()
     jobs.close()
     subscriptions.close()
     ingest.close()
 
 
-async def _serve(app: Any, host: str, port: int, on_ready: Callable[[], None]) -> None:
+async def _serve(state: Gateway, host: str, port: int, on_ready: Callable[[], None]) -> None:
     import uvicorn
+
+    from hub.gateway.app import make_gateway
+    from hub.gateway.listeners import listening
 
     server = uvicorn.Server(
         uvicorn.Config(
-            app,
+            make_gateway(state),
             host=host,
             port=port,
             log_config=None,
@@ -90,12 +95,13 @@ async def _serve(app: Any, host: str, port: int, on_ready: Callable[[], None]) -
             timeout_graceful_shutdown=5,
         )
     )
-    serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.02)
-    if server.started:
-        on_ready()
-    await serving
+    async with listening(state.loaded.fleet, state.ingest):
+        serving = asyncio.create_task(server.serve())
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.02)
+        if server.started:
+            on_ready()
+        await serving
 
 
 def worker(

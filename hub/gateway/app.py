@@ -15,7 +15,7 @@ from hub.gateway.api import router
 from hub.gateway.metrics import JournalMetrics
 from hub.gateway.problems import problem
 from hub.gateway.state import Gateway
-from hub.gateway.webhooks import Webhooks
+from hub.gateway.webhooks import METHODS, Webhooks
 from hub.registry.asgi import routes as registry_routes
 
 
@@ -39,7 +39,8 @@ def make_gateway(state: Gateway) -> FastAPI:
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
     app.router.routes += [
-        Route("/webhooks/{instance}", webhooks.receive, methods=["POST"]),
+        Route("/webhooks/{instance}", webhooks.receive, methods=METHODS),
+        Route("/webhooks/{instance}/{path:path}", webhooks.receive, methods=METHODS),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", show_metrics),

@@ -58,7 +58,7 @@ class Gateway:
                 "instance": name,
                 "connector": member.instance.connector,
                 "party": member.instance.party,
-                "webhook": f"/webhooks/{name}" if member.webhook else "",
+                "webhooks": [taken for source in member.webhooks for taken in source.takes],
                 "polls": [source.name for source in member.pollers],
                 "sinks": [sink.name for sink in member.sinks],
             }

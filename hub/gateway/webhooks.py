@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from time import time
+from typing import Any
 
+import structlog
 from prometheus_client import Counter, Histogram
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
@@ -11,65 +14,117 @@ from starlette.responses import Response
 from hub.gateway.problems import problem
 from hub.journal.entry import Entry
 from hub.sdk.connector import Instance
-from hub.sdk.errors import Unauthorised
+from hub.sdk.errors import Reject, Unauthorised
 from hub.sdk.fleet import Fleet
-from hub.sdk.webhook import Request, WebhookSource, outline_of
-from hub.stream import topics
+from hub.sdk.webhook import Answer, Landed, Request, WebhookSource, outline_of
 from hub.stream.ingest import Ingest, KafkaAway
-from hub.stream.records import Output
+from hub.stream.raw import raw_output
 from hub.stream.stage import journal_output
-from hub.stream.translate import INSTANCE, RAW_ID, SOURCE
+
+log = structlog.get_logger()
 
 RECEIVED = Counter("hub_webhooks_total", "Webhooks by instance and answer", ["instance", "answer"])
 ACCEPT_SECONDS = Histogram("hub_webhook_accept_seconds", "From the request's arrival to its answer")
 
+#: What a source may take or serve.
+METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+
+_REMEMBERED = 50_000
+
+AnySource = WebhookSource[Any, Any]
+
 
 class Webhooks:
-    """`POST /webhooks/<instance>`."""
+    """`/webhooks/<instance>` and what is below it: to the source that takes or serves the method and path."""
 
     def __init__(self, fleet: Fleet, ingest: Ingest, max_body_bytes: int) -> None:
         self._fleet = fleet
         self._ingest = ingest
         self._max_body_bytes = max_body_bytes
         self._refused_in: dict[str, int] = {}
+        self._landed: OrderedDict[str, None] = OrderedDict()
 
     async def receive(self, http: HttpRequest) -> Response:
         """2xx means that the record is in Kafka on every in-sync replica; anything else claims nothing."""
         with ACCEPT_SECONDS.time():
             name = http.path_params["instance"]
             member = self._fleet.members.get(name)
-            source = member.webhook if member else None
-            if source is None:
+            if member is None or not member.webhooks:
                 RECEIVED.labels("unknown", "404").inc()
                 return problem(404, "No such connector", "No connector instance of this name takes webhooks.")
-            response = await self._receive(http, source)
+            response = await self._dispatch(http, member.webhooks)
             RECEIVED.labels(name, str(response.status_code)).inc()
             return response
 
-    async def _receive(self, http: HttpRequest, source: WebhookSource[object, object]) -> Response:  # type: ignore[type-var]
+    async def _dispatch(self, http: HttpRequest, sources: tuple[AnySource, ...]) -> Response:
+        path = "/" + http.path_params.get("path", "")
+        for source in sources:
+            if source.matches(http.method, path, source.takes):
+                return await self._answered(http, path, source, self._take)
+            if source.matches(http.method, path, source.serves):
+                return await self._answered(http, path, source, self._serve)
+        allowed = {
+            pattern.partition(" ")[0]
+            for source in sources
+            for pattern in (*source.takes, *source.serves)
+            if source.matches(pattern.partition(" ")[0], path, (pattern,))
+        }
+        if not allowed:
+            return problem(404, "No such path", "The connector takes nothing at this path.")
+        headers = {"allow": ", ".join(sorted(allowed))}
+        return problem(405, "Method not allowed", "The connector takes other methods here.", headers)
+
+    async def _answered(self, http: HttpRequest, path: str, source: AnySource, handle: Any) -> Response:
         body = await self._body(http)
+        headers = {name.lower(): value for name, value in http.headers.items()}
+        request = Request(headers, body or b"", http.method, path, dict(http.query_params))
         if body is None:
-            return problem(413, "Body too large", f"The limit is {self._max_body_bytes} bytes.")
-        request = Request({name.lower(): value for name, value in http.headers.items()}, body)
+            refused = problem(413, "Body too large", f"The limit is {self._max_body_bytes} bytes.")
+            return self._refusal(source, request, refused, None)
         try:
-            source.verify(request)
-        except Unauthorised as refusal:
-            await self._note_refusal(source.instance, refusal)
-            return problem(401, "Not genuine", refusal.reason)
-        outline = outline_of(body)
-        raw_id = source.raw_id(body, outline)
-        headers = [
-            (RAW_ID, raw_id.encode()),
-            (INSTANCE, source.instance.name.encode()),
-            (SOURCE, source.name.encode()),
-            ("content-type", http.headers.get("content-type", "").encode()),
-        ]
-        topic = topics.raw(source.instance.connector)
-        try:
-            await self._ingest.put(Output(topic, source.raw_key(body, outline).encode(), body, headers))
+            response: Response = await handle(source, request)
+        except Unauthorised as error:
+            await self._note_refusal(source.instance, error)
+            return self._refusal(source, request, problem(401, "Not genuine", error.reason), error)
+        except Reject as error:
+            await self._note_refusal(source.instance, error)
+            return self._refusal(source, request, problem(422, "Not acceptable", error.reason), error)
         except KafkaAway as away:
-            return problem(503, "Try again later", str(away), {"retry-after": "5"})
-        return Response(status_code=202, headers={"hub-record-id": raw_id})
+            later = problem(503, "Try again later", str(away), {"retry-after": "5"})
+            return self._refusal(source, request, later, None)
+        return response
+
+    async def _take(self, source: AnySource, request: Request) -> Response:
+        source.verify(request)
+        outline = outline_of(request.body)
+        raw_id = source.raw_id(request.body, outline)
+        kept = {name: request.headers[name] for name in source.keeps if name in request.headers}
+        key = source.raw_key(request.body, outline)
+        await self._ingest.put(raw_output(source, raw_id, key, request.body, kept))
+        landed = Landed(raw_id, raw_id in self._landed)
+        self._landed[raw_id] = None
+        if len(self._landed) > _REMEMBERED:
+            self._landed.popitem(last=False)
+        try:
+            answer = source.answer(request, landed)
+        except Exception as error:
+            # The bytes are safe, so the caller must hear that they are.
+            log.exception("answer-failed", instance=source.instance.name, error=type(error).__name__)
+            answer = Answer()
+        return _response(answer, {"hub-record-id": raw_id})
+
+    async def _serve(self, source: AnySource, request: Request) -> Response:
+        return _response(await source.serve(request), {})
+
+    def _refusal(
+        self, source: AnySource, request: Request, refused: Response, error: Reject | None
+    ) -> Response:
+        """In the protocol's words where the source has some."""
+        own = source.refusal(request, refused.status_code, error)
+        if own is None:
+            return refused
+        waits = {name: refused.headers[name] for name in ("retry-after",) if name in refused.headers}
+        return _response(own, waits)
 
     async def _body(self, http: HttpRequest) -> bytes | None:
         """The whole body, or None as soon as it is known to be too long."""
@@ -84,7 +139,7 @@ class Webhooks:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def _note_refusal(self, instance: Instance, refusal: Unauthorised) -> None:
+    async def _note_refusal(self, instance: Instance, refusal: Reject) -> None:
         """The fact alone, and at most once a minute: a flood of forgeries must not fill the journal."""
         minute = int(time() // 60)
         if self._refused_in.get(instance.name) == minute:
@@ -103,3 +158,7 @@ class Webhooks:
             await self._ingest.put(journal_output(entry))
         except KafkaAway:
             return  # it is counted all the same
+
+
+def _response(answer: Answer, headers: dict[str, str]) -> Response:
+    return Response(answer.body, answer.status, {**headers, **answer.headers})
