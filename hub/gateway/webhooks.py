@@ -16,7 +16,7 @@ from hub.journal.entry import Entry
 from hub.sdk.connector import Instance
 from hub.sdk.errors import Reject, Unauthorised
 from hub.sdk.fleet import Fleet
-from hub.sdk.webhook import Answer, Landed, Request, WebhookSource, outline_of
+from hub.sdk.webhook import Answer, Landed, Request, WebhookSource
 from hub.stream.ingest import Ingest, KafkaAway
 from hub.stream.raw import raw_output
 from hub.stream.stage import journal_output
@@ -96,11 +96,9 @@ class Webhooks:
 
     async def _take(self, source: AnySource, request: Request) -> Response:
         source.verify(request)
-        outline = outline_of(request.body)
-        raw_id = source.raw_id(request.body, outline)
+        raw_id = source.raw_id(request)
         kept = {name: request.headers[name] for name in source.keeps if name in request.headers}
-        key = source.raw_key(request.body, outline)
-        await self._ingest.put(raw_output(source, raw_id, key, request.body, kept))
+        await self._ingest.put(raw_output(source, raw_id, source.raw_key(request), request.body, kept))
         landed = Landed(raw_id, raw_id in self._landed)
         self._landed[raw_id] = None
         if len(self._landed) > _REMEMBERED:

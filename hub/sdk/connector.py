@@ -89,6 +89,15 @@ class Connector(Generic[C]):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.instance.name}>"
 
+    @property
+    def used(self) -> bool:
+        """Whether this instance has a use for this class, by its config: a partner speaks one protocol or another.
+
+        Where it says False, nothing is asked, listened for, taken or delivered; records that were landed before
+        are still translated.
+        """
+        return True
+
     def open_http(self) -> Http:
         """The client for the system's API, with its address, authentication and limits. Called at most once."""
         raise NotImplementedError(f"{type(self).__name__} uses http and does not define open_http")

@@ -48,6 +48,13 @@ class Sink(Connector[C], Generic[C]):
     name = "sink"
     accepts: ClassVar[tuple[type[EventData], ...]]
 
+    def wants(self, event: Event) -> bool:
+        """Whether an event of an accepted type is for this instance; pure. One that is not is passed over.
+
+        A party may have several ways out, two hospitals' say, and one inbox.
+        """
+        return True
+
     async def deliver(self, event: Event, key: str) -> Receipt:
         """Apply the event; return only when the other system has confirmed it."""
         raise NotImplementedError

@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar, Generic
 
 from pydantic import SecretStr
@@ -16,7 +17,7 @@ from hub.sdk.connector import C, R, Source
 from hub.sdk.errors import Reject, Unauthorised
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """What arrived: lower-case header names, and the body byte for byte.
 
@@ -29,6 +30,11 @@ class Request:
     method: str = "POST"
     path: str = "/"
     query: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def outline(self) -> Mapping[str, Any]:
+        """The JSON object in the body, or nothing: what is not JSON is kept all the same and judged later."""
+        return outline_of(self.body)
 
     def require_hmac(self, header: str, secret: SecretStr, digest: str = "sha256") -> None:
         """Refuse unless `header` holds the lower-case hex HMAC of the raw body. Constant-time compare.
@@ -158,14 +164,17 @@ class WebhookSource(Source[C, R], Generic[C, R]):
         """The headers with which the system itself would send `body`: for `hub trigger`, and never for a caller."""
         raise NotImplementedError
 
-    def raw_id(self, body: bytes, outline: Mapping[str, Any]) -> str:
-        """The id of the raw record: from the message's own id, or from the bytes."""
-        message = lookup(outline, self.message_field) or hashlib.sha256(body).hexdigest()
+    def raw_id(self, request: Request) -> str:
+        """The id of the raw record: from the message's own id, or from the bytes.
+
+        Override it, and `raw_key`, where the id or the entity stands in a header.
+        """
+        message = lookup(request.outline, self.message_field) or hashlib.sha256(request.body).hexdigest()
         return derive(self.instance.source, self.name, message)
 
-    def raw_key(self, body: bytes, outline: Mapping[str, Any]) -> str:
+    def raw_key(self, request: Request) -> str:
         """The Kafka key of the raw record: the entity, so that its records stay in order."""
-        return lookup(outline, self.key_field) or self.raw_id(body, outline)
+        return lookup(request.outline, self.key_field) or self.raw_id(request)
 
     @classmethod
     def matches(cls, method: str, path: str, patterns: tuple[str, ...]) -> bool:
