@@ -15,6 +15,7 @@ from hub.cli import (
     processes,
     replay,
     route,
+    simulate,
     status,
     subscription,
     trigger,
@@ -41,5 +42,6 @@ app.add_typer(connector.app, name="connector")
 app.add_typer(subscription.app, name="subscription")
 app.command()(listen.listen)
 app.command()(trigger.trigger)
+app.command()(simulate.simulate)
 app.command(hidden=True)(processes.gateway)
 app.command(hidden=True)(processes.worker)

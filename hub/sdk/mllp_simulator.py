@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import ClassVar
+from urllib.parse import urlsplit
 
 from hub.sdk.clock import Clock
 from hub.sdk.errors import Reject
@@ -41,6 +42,16 @@ class MllpSimulator(Simulator):
     def listeners(self) -> list[Listener]:
         """MLLP."""
         return [self.serve_mllp]
+
+    def messages(self) -> list[bytes]:
+        """One of every kind that the system sends."""
+        raise NotImplementedError
+
+    def produce(self) -> int:
+        """Send `messages` to `webhook_url`, `mllp://host:port`."""
+        messages, where = self.messages(), urlsplit(self.webhook_url)
+        self.spawn(_told(where.hostname or "127.0.0.1", where.port or 0, messages))
+        return len(messages)
 
     def effects(self) -> Counter[str]:
         """Each message once: a repeat is known by its control id."""
@@ -86,6 +97,12 @@ class MllpSimulator(Simulator):
         """What it replies: an acknowledgement; a subclass may reply in full."""
         control_id = f"{self.random.getrandbits(60):x}"
         return acknowledgement(body, self.clock.now(), control_id, fault, later)
+
+
+async def _told(host: str, port: int, messages: Sequence[bytes]) -> None:
+    """Send, and leave it to the sender's next round where the receiver is away."""
+    with suppress(OSError):
+        await send(host, port, messages)
 
 
 async def send(host: str, port: int, messages: Sequence[bytes]) -> list[Message]:
