@@ -51,7 +51,9 @@ class Kafka(_Section):
     partitions: int = Field(4, ge=1, le=256, description="Partitions of every topic; fixed once created")
     replication: int = Field(1, ge=1, le=5, description="Replicas of every topic; 3 on a cluster")
     raw_retention_days: int = Field(30, ge=1, description="How long raw records can be replayed")
-    event_retention_days: int = Field(30, ge=1, description="How long events and inboxes are kept")
+    event_retention_days: int = Field(
+        30, ge=8, description="How long events and inboxes are kept; deliveries are tried for up to four days"
+    )
 
 
 class Delivery(_Section):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hub.stream.broker import open_broker
 from hub.testing.live import LiveHub, live_hub
+from tests import simulated_time
 
 ROOT = Path(__file__).parent.parent
 
@@ -18,6 +20,12 @@ ROOT = Path(__file__).parent.parent
 def root() -> Path:
     """The project's root."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def simulate() -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """Runs a coroutine to its end in simulated time; fails if it left something running."""
+    return simulated_time.simulate
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from hub.events.envelope import SPEC_VERSION, Envelope
 USER_AGENT = "integration-hub/1 (webhooks; standardwebhooks.com)"
 STRUCTURED = "application/cloudevents+json"
 JSON = "application/json"
+REPLAY_HEADER = "hub-replay"
 
 # Section 3.1.3.2: all printable ASCII but space, double quote and per cent goes as it is.
 _SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
@@ -31,27 +32,50 @@ _REQUIRED = ("id", "source", "type")
 _encode = msgspec.json.Encoder().encode
 
 
+class Content:
+    """An event as it goes out: written once per content mode, for all subscribers and attempts.
+
+    `data` is ready for JSON; `replay` is the plan's id, for what was sent before.
+    """
+
+    __slots__ = ("_bodies", "attributes", "data", "replay")
+
+    def __init__(self, envelope: Envelope, data: Any, replay: str = "") -> None:
+        self.attributes = envelope.attributes()
+        self.data = data
+        self.replay = replay
+        self._bodies: dict[str, bytes] = {}
+
+    def body(self, mode: str) -> bytes:
+        """Of a request. Raises ValueError or TypeError for what JSON cannot hold."""
+        body = self._bodies.get(mode)
+        if body is None:
+            whole = {**self.attributes, "datacontenttype": JSON, "data": self.data}
+            body = self._bodies[mode] = _encode(whole if mode == "structured" else self.data)
+        return body
+
+
 def request_for(
-    subscription: Subscription, envelope: Envelope, data: Any, secrets: Iterable[Secret], now: float
+    subscription: Subscription, content: Content, secrets: Iterable[Secret], now: float
 ) -> tuple[dict[str, str], bytes]:
-    """Headers (lower-case names) and body of one attempt at `now` (epoch seconds); `data` is ready for JSON.
+    """Headers (lower-case names) and body of one attempt at `now` (epoch seconds).
 
     `webhook-id` is the event's id and the same in every attempt: receivers drop repeats by it. Raises
     ValueError or TypeError for what JSON cannot hold.
     """
-    attributes = envelope.attributes()
+    body = content.body(subscription.mode)
     if subscription.mode == "structured":
-        body = _encode({**attributes, "datacontenttype": JSON, "data": data})
         headers = {"content-type": f"{STRUCTURED}; charset=utf-8"}
     else:
-        body = _encode(data)
-        headers = {f"ce-{name}": percent_encode(text) for name, text in attributes.items()}
+        headers = {f"ce-{name}": percent_encode(text) for name, text in content.attributes.items()}
         headers["content-type"] = JSON
-    message_id, timestamp = percent_encode(envelope.id), int(now)
+    message_id, timestamp = percent_encode(content.attributes["id"]), int(now)
     headers["user-agent"] = USER_AGENT
     headers[ID_HEADER] = message_id
     headers[TIMESTAMP_HEADER] = str(timestamp)
     headers[SIGNATURE_HEADER] = sign(secrets, message_id, timestamp, body)
+    if content.replay:
+        headers[REPLAY_HEADER] = percent_encode(content.replay)
     return headers, body
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 # The example schedule of Standard Webhooks ("Deliverability and reliability"): the wait before each attempt,
 # counted from the failure of the one before. 10 attempts over 75 h 35 min 5 s.
@@ -22,12 +22,17 @@ class Outcome:
 
     `retry_after` is in seconds, where the receiver named it. `final` says that trying again is pointless, as
     for a body that cannot be made. `reason` holds no URL and nothing of the event: it is logged and shown.
+    `kind` and `field` tell a dead letter what went wrong, as those of `Reject` do. `outputs` are records to
+    write in the transaction that takes note of this outcome, such as what a receipt leads to.
     """
 
     status: int = 0
     reason: str = ""
     retry_after: float | None = None
     final: bool = False
+    kind: str = "delivery"
+    field: str = ""
+    outputs: tuple[Any, ...] = ()
 
     @property
     def ok(self) -> bool:

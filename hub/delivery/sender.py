@@ -6,17 +6,15 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any
 
 import aiohttp
 import httpx2
 
 from hub.delivery.address import AddressError
 from hub.delivery.guard import connected_to, guarded_session, target
-from hub.delivery.http import request_for
+from hub.delivery.http import Content, request_for
 from hub.delivery.schedule import Outcome
 from hub.delivery.subscription import Subscription, secrets_of
-from hub.events.envelope import Envelope
 from hub.sdk.http import retry_after
 
 _LONGEST_ANSWER = 64 * 1024
@@ -44,8 +42,8 @@ class Sender:
         self._now = now
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(self, subscription: Subscription, envelope: Envelope, data: Any) -> Outcome:
-        """One attempt, over within the subscription's time limit; `data` is ready for JSON.
+    async def send(self, subscription: Subscription, content: Content) -> Outcome:
+        """One attempt, over within the subscription's time limit.
 
         Never raises for what the other side does. The answer counts once it is whole: one that breaks off is
         a failed attempt, and the same event is sent again under the same `webhook-id`.
@@ -53,7 +51,7 @@ class Sender:
         now = self._now()
         try:
             secrets = secrets_of(subscription, self._master_key, now)
-            headers, body = request_for(subscription, envelope, data, secrets, now)
+            headers, body = request_for(subscription, content, secrets, now)
         except (ValueError, TypeError) as error:
             return Outcome(reason=f"cannot be written as JSON ({type(error).__name__})", final=True)
         try:

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 TOLERANCE_S = 300
 ID_HEADER = "webhook-id"
@@ -63,6 +64,7 @@ class Secret:
         raise TypeError("a secret is not to be pickled; keep a reference to it instead")
 
 
+@lru_cache(maxsize=4096)
 def derive_secret(master_key: bytes, subscription_id: str, version: int) -> Secret:
     """The secret of one subscription at one rotation: derived, so that none is ever stored.
 

@@ -96,6 +96,10 @@ class Heads:
             return {}
         return {row: text for row, text in enumerate(self.texts(name)) if text}
 
+    def row(self, at: int) -> dict[str, str]:
+        """The headers that one of them has."""
+        return {name: text for name in self._columns if (text := self.texts(name)[at])}
+
     def faults(self) -> list[tuple[int, str]]:
         """Index and reason of each that is no envelope."""
         if self._sound():

@@ -28,15 +28,17 @@ GROUP = "hub"
 TRANSPORTS.aliases.setdefault("hub", "hub.stream.transport:Transport")  # where not installed as a package
 
 
-def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]) -> Any:
+def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]], group: str = GROUP) -> Any:
     """An app whose agents feed `agents`' stages from their topics.
 
     Of Faust's own guarantees none is used: see `hub.stream.transport`. No web server, no tables, no topics
-    made by declaration (docs/decisions/0001).
+    made by declaration (docs/decisions/0001). Raises RuntimeError for a Faust that was not compiled.
     """
+    if not compiled_parts():
+        raise RuntimeError("Faust's compiled parts are missing: install faust-streaming from a wheel")
     work_dir.mkdir(parents=True, exist_ok=True)
     app = faust.App(
-        GROUP,
+        group,
         broker=f"hub://{servers.replace(',', ';hub://')}",
         value_serializer="raw",
         key_serializer="raw",
@@ -56,9 +58,8 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         broker_max_poll_interval=300.0,
         consumer_metadata_max_age_ms=60_000,
     )
-    app.read_again = (
-        frozenset()
-    )  # topics whose first reading begins at their start: see `hub.stream.transport`
+    #: Topics whose first reading begins at their start: see `hub.stream.transport`.
+    app.read_again = frozenset()
     for runner, names in agents.items():
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)
         app.agent(channel, name=f"hub.{runner.name}")(agent_of(app, runner))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import KafkaException, Producer
 
-from hub.stream.records import Output
+from hub.stream.records import MAX_BYTES, Output
 
 _TIME_LIMIT = 10.0
 
@@ -29,7 +29,7 @@ class ExclusiveWriter:
                 "linger.ms": 0,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",  # as everywhere: a subject stays in its partition
-                "message.max.bytes": 2 << 20,
+                "message.max.bytes": MAX_BYTES,
             }
         )
         self._producer.init_transactions(_TIME_LIMIT)

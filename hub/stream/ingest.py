@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
-from hub.stream.records import Output
+from hub.stream.records import MAX_BYTES, Output
 
 
 class KafkaAway(Exception):
@@ -32,7 +32,7 @@ class Ingest:
                 "delivery.timeout.ms": int(timeout * 1000),
                 "reconnect.backoff.max.ms": 1_000,  # back within a second or two of Kafka, not ten
                 "partitioner": "murmur2_random",
-                "message.max.bytes": 2 << 20,
+                "message.max.bytes": MAX_BYTES,
                 "compression.type": "lz4",
                 "error_cb": self._on_error,
             }

@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hub.sdk.connector import Source
+from hub.sdk.connector import FAULT, Source
 from hub.stream import topics
-from hub.stream.records import Output
+from hub.stream.records import MAX_BYTES, Output
 
 #: Headers of a raw record, written by whoever accepted it.
 RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
 
 _BESIDE = "hub-with-"
 
+_LARGEST = MAX_BYTES - (64 << 10)  # bytes of a record, with room for what later copies of it carry besides
+
 
 def raw_output(
     source: Source[Any, Any], raw_id: str, key: str, body: bytes, attributes: Mapping[str, str]
 ) -> Output:
-    """A record of `source` for its connector's topic. `attributes` are kept as headers, names in lower case."""
+    """A record of `source` for its connector's topic. `attributes` are kept as headers, names in lower case.
+
+    One that no topic takes is landed without its bytes, which the source has still, and set aside as unreadable.
+    """
+    if len(body) > _LARGEST:
+        attributes = {**attributes, FAULT: f"a record of {len(body)} bytes, where {_LARGEST} are taken"}
+        body = b""
     headers = [
         (RAW_ID, raw_id.encode()),
         (INSTANCE, source.instance.name.encode()),

@@ -9,8 +9,6 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from hub.stream.records import Positions
-
 _PATIENCE_S = 30.0
 #: What is said of a partition that was just made, or whose leader is just changing.
 _PASSING = frozenset(
@@ -91,27 +89,6 @@ def read_all(servers: str, topic: str, partition: int, start: int = 0) -> Iterat
                     yield message
                 elif message.offset() >= high:
                     return
-    finally:
-        consumer.close()
-
-
-def read_since(servers: str, ends: Positions, since: float) -> list[Message]:
-    """Committed records from `since` (epoch seconds) on, per partition before its offset in `ends`."""
-    found = []
-    consumer = new_consumer(servers)
-    try:
-        asked = [TopicPartition(topic, part, int(since * 1000)) for topic, part in ends]
-        starts = [at for at in consumer.offsets_for_times(asked, timeout=30) if at.offset >= 0]
-        unread = {(at.topic, at.partition) for at in starts if at.offset < ends[at.topic, at.partition]}
-        consumer.assign([at for at in starts if (at.topic, at.partition) in unread])
-        while unread:
-            for message in consumer.consume(10_000, timeout=0.02):
-                place = (message.topic(), message.partition())
-                if at_end(message) or message.offset() >= ends[place]:
-                    unread.discard(place)
-                elif place in unread:
-                    found.append(message)
-        return found
     finally:
         consumer.close()
 

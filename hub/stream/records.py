@@ -12,6 +12,9 @@ Headers = list[tuple[str, bytes]]
 Place = tuple[str, int]
 """A topic and a partition of it."""
 
+MAX_BYTES = 2 << 20
+"""Of the largest record that is written, headers included: twice the largest body, event or file item."""
+
 
 class Record(Protocol):
     """One record as read from Kafka, `timestamp` in milliseconds; `Read` has this shape, and aiokafka's own record."""

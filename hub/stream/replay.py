@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from hub.delivery.message import REPLAY
 from hub.events.envelope import Event
 from hub.events.kafka import from_headers, header, to_headers
 from hub.journal.entry import Entry
@@ -30,9 +31,6 @@ from hub.stream.reading import Message
 from hub.stream.records import Output
 from hub.stream.stage import journal_output
 from hub.stream.trial import Trial
-
-#: On a replayed record, and as an HTTP header on its deliveries: the plan's id.
-REPLAY = "hub-replay"
 
 #: On a replayed record: the instances whose sinks may take it, separated by commas. The others must not.
 SINKS = "hub-sinks"

@@ -11,12 +11,9 @@ from typing import Any
 from msgspec.structs import replace as changed
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.events.envelope import Event
 from hub.events.ids import derive
-from hub.events.kafka import from_headers, header
+from hub.events.kafka import header
 from hub.journal.entry import Entry
-from hub.registry.codec import CodecError, decode
-from hub.registry.schemas import Registry
 from hub.routes.engine import Engine, Outcome, Refused, Routed
 from hub.sdk.errors import Reject
 from hub.stream import topics
@@ -204,17 +201,6 @@ def _letter(record: Record, fault: Refused) -> DeadLetter:
     reject = Reject(named, field=fault.field, kind=fault.kind)
     place = {"route": fault.route} if fault.route else {}  # without one it is no event, and no route's fault
     return letter_of(record, "route", reject, **place)
-
-
-def event_of(record: Record, registry: Registry) -> Event:
-    """The event that a record carries. Raises Reject."""
-    try:
-        _, data = decode(record.value or b"", registry)
-        return Event(from_headers(record.headers), data)
-    except CodecError as error:
-        raise Reject(f"data: {error}", field=error.field, kind="codec") from None
-    except ValueError as error:
-        raise Reject(str(error), field=str(error).partition(":")[0], kind="envelope") from None
 
 
 def letter_of(record: Record, stage: str, reject: Reject, **place: Any) -> DeadLetter:

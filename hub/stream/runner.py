@@ -66,7 +66,7 @@ class StageRunner:
         self._transactor = transactor
         self._backlog = Backlog()
         self._sequel = Sequel()
-        #: Kafka has refused a batch of it, so what follows must not go on either.
+        #: Kafka has refused a batch of this membership, so what follows under it must not go on either.
         self._over: Fence | None = None
         self._processing = threads(stage.name)
         self._committing = threads(f"{stage.name}-commit")
@@ -105,7 +105,7 @@ class StageRunner:
             turn = await self._end(turn)
         began = self._clock()
         try:
-            outputs = await self._in(self._processing, self._process, batches)
+            outputs = await self._processed(batches)
         except Poisoned as fault:
             turn = await self._end(turn)
             await self._apart(batches, fault)
@@ -143,7 +143,7 @@ class StageRunner:
             if batches[0].fence == self._over:
                 return
             try:
-                outputs = await self._in(self._processing, self._process, half)
+                outputs = await self._processed(half)
                 if not await self._in(self._committing, self._commit, outputs, half):
                     self._lose(half)
             except (Poisoned, Refused) as again:
@@ -170,6 +170,18 @@ class StageRunner:
             committed = await self._in(self._committing, self._commit, outputs, batches)
         if not committed:
             self._lose(batches)
+
+    async def _processed(self, batches: Sequence[Batch]) -> list[Output]:
+        """What comes out, whenever Kafka answers a stage that reads from it. Raises Poisoned."""
+        while True:
+            try:
+                outputs: list[Output] = await self._in(self._processing, self._process, batches)
+            except KafkaException as error:
+                log.warning("stage-waits", stage=self.name, error=error.args[0].name())
+                self._stage.forget(batches)
+                await asyncio.sleep(1)
+            else:
+                return outputs
 
     def _process(self, batches: Sequence[Batch]) -> list[Output]:
         lost = [output for batch in batches for output in lost_outputs(batch, self.name)]

@@ -14,28 +14,18 @@ log = structlog.get_logger()
 
 
 class Subscriptions:
-    """A read model that follows `hub.subscriptions`.
+    """A read model that follows `hub.subscriptions`. `on_change` is called, on its thread, after every change."""
 
-    `on_end` hears of every subscription that is over, `on_new` of every one that was made since we follow.
-    """
-
-    def __init__(
-        self,
-        on_end: Callable[[str], None] | None = None,
-        on_new: Callable[[Subscription], None] | None = None,
-    ) -> None:
+    def __init__(self, on_change: Callable[[], object] | None = None) -> None:
         self._by_id: dict[str, Subscription] = {}
         self._by_party: dict[str, tuple[Subscription, ...]] = {}
-        self._on_end = on_end
-        self._on_new = on_new
-        self._caught_up = False
+        self._on_change = on_change or (lambda: None)
         self._table: Table | None = None
 
     def follow(self, servers: str) -> None:
         """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
         self._table = Table(servers, topics.SUBSCRIPTIONS, self.change)
         self._table.wait()
-        self._caught_up = True
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -44,15 +34,14 @@ class Subscriptions:
         except ValueError as error:
             log.error("subscription-unreadable", subscription=key, reason=str(error))
             return
-        before = self._by_id.pop(key, None)
+        before = self._by_id.get(key)
         if subscription is not None:
             self._by_id[key] = subscription
+        elif before is not None:
+            del self._by_id[key]
         for party in {one.party for one in (before, subscription) if one is not None}:
             self._by_party[party] = tuple(one for one in self._by_id.values() if one.party == party)
-        if self._on_end and before and (subscription is None or subscription.status == "ended"):
-            self._on_end(key)
-        if self._on_new and self._caught_up and before is None and subscription is not None:
-            self._on_new(subscription)
+        self._on_change()
 
     def of(self, party: str) -> Iterable[Subscription]:
         """The subscriptions of a party."""

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured, Problem
+from hub.stream.records import MAX_BYTES
 
 DEAD_LETTERS = "dead-letters"
 JOURNAL = "hub.journal"
@@ -133,7 +134,12 @@ def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
 
 
 def _declared(topic: Topic) -> NewTopic:
-    durable = {"min.insync.replicas": str(2 if topic.replication >= 3 else 1)}
+    durable = {
+        "min.insync.replicas": str(2 if topic.replication >= 3 else 1),
+        # Kafka's own default is half of what we write; and what a producer lets through must not be refused here,
+        # where it measures the record with its batch around it.
+        "max.message.bytes": str(MAX_BYTES + 4096),
+    }
     return NewTopic(
         topic.name,
         num_partitions=topic.partitions,

@@ -16,7 +16,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from hub.stream.committed import Committed, read_committed
-from hub.stream.records import Fence, Output, Place, Positions
+from hub.stream.records import MAX_BYTES, Fence, Output, Place, Positions
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ SETTINGS: Mapping[str, Any] = {
     "retry.backoff.ms": 2,  # while Kafka still marks the end of the transaction before, a matter of milliseconds
     "compression.type": "lz4",
     "partitioner": "murmur2_random",
-    "message.max.bytes": 2 << 20,
+    "message.max.bytes": MAX_BYTES,
     "queue.buffering.max.messages": 200_000,
     "queue.buffering.max.kbytes": 262_144,
 }

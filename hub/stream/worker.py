@@ -11,22 +11,22 @@ from typing import Any
 import structlog
 
 from hub.delivery.clock import LoopClock
-from hub.delivery.delivery import Delivery
 from hub.delivery.lanes import Lanes
-from hub.delivery.schedule import Outcome, Schedule
+from hub.delivery.schedule import Schedule
 from hub.delivery.sender import Sender
-from hub.delivery.subscription import Subscription
-from hub.events.envelope import Event
 from hub.loading import Loaded
-from hub.registry.readable import readable
 from hub.stream import memory, topics
 from hub.stream.app import make_app
+from hub.stream.committing import KafkaCommitter
 from hub.stream.controls import Controls
 from hub.stream.delivering import Delivering
+from hub.stream.feeding import Outside, kept_s
+from hub.stream.inboxes import KafkaInboxes
 from hub.stream.instances import Instances
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
 from hub.stream.pulling import works
+from hub.stream.recipients import Webhooks
 from hub.stream.records import Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
@@ -55,30 +55,22 @@ class Worker:
         sender = Sender(self._master_key, allow_local=config.delivery.allow_local)
         loop = asyncio.get_running_loop()
 
-        def end(subscription_id: str) -> None:
-            loop.call_soon_threadsafe(lanes.drop_subscription, subscription_id)
-
-        def begin(subscription: Subscription) -> None:
-            loop.call_soon_threadsafe(delivering.subscribed, subscription)
-
-        subscriptions = Subscriptions(on_end=end, on_new=begin)
-
-        async def send(delivery: Delivery) -> Outcome:
-            subscription, event = subscriptions.get(delivery.subscription_id), delivery.payload
-            if subscription is None or event is None:
-                return Outcome(reason="the subscription is gone", final=True)
-            return await sender.send(subscription, event.envelope, self._readable(event))
-
-        lanes = Lanes(send, Schedule(speed=config.delivery.speed), LoopClock())
-        journalling = Journalling(self._data_dir / "journal.db")
-        stages = self._stages(journalling)
-        delivering = Delivering(
-            lanes, subscriptions, self._loaded.registry, self._transactor("deliver"), lambda: _fence(app)
+        subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
+        clock, inboxes, controls = LoopClock(), KafkaInboxes(self._servers), Controls()
+        outside = Outside(
+            Webhooks(subscriptions, sender, self._loaded.registry),
+            inboxes,
+            KafkaCommitter(self._transactor("deliver")),
+            lambda send: Lanes(send, Schedule(speed=config.delivery.speed), clock),
+            clock,
+            kept_s=kept_s(config.kafka.event_retention_days),
         )
-        controls = Controls()
+        delivering = Delivering(outside, lambda: _fence(app))
         await asyncio.gather(
             *(loop.run_in_executor(None, one.follow, self._servers) for one in (subscriptions, controls))
         )
+        journalling = Journalling(self._data_dir / "journal.db")
+        stages = self._stages(journalling)
         polling = self._instances(controls, lambda: _fence(app))
         agents: dict[Any, list[str]] = dict(stages)
         agents[delivering] = [topics.inbox(party) for party in config.parties]
@@ -100,6 +92,7 @@ class Worker:
             await self._stop(app, tasks, polling)
             subscriptions.close()
             controls.close()
+            await loop.run_in_executor(None, inboxes.close)
             await sender.close()
             await self._loaded.fleet.close()
 
@@ -108,10 +101,6 @@ class Worker:
         folder = self._data_dir / "workers" / self._name
         made = works(self._loaded.fleet, self._servers, partitions, folder)
         return Instances(made, partitions, self._transactor("poll"), fence, controls)
-
-    def _readable(self, event: Event) -> dict[str, Any]:
-        """Data as subscribers read it: times as RFC 3339."""
-        return readable(self._loaded.registry.by_type(event.envelope.type), event.data)
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
@@ -133,7 +122,7 @@ class Worker:
         self, app: Any, delivering: Delivering, polling: Instances, on_ready: Callable[[], None]
     ) -> None:
         async def positioned(positions: Positions) -> None:
-            await delivering.assigned({part for topic, part in positions if topic.startswith("inbox.")})
+            await delivering.assigned()
             await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
             log.info("partitions-assigned", worker=self._name, count=len(positions))
             on_ready()

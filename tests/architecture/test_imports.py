@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, Iterator
 from pathlib import Path
 
 import pytest
+
+from hub.stream.app import make_app
+from hub.stream.records import Batch
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,8 +18,14 @@ ORDER = (
     "events registry sdk routes trust delivery journal config loading stream gateway testing cli __main__"
 ).split()
 KAFKA_CLIENTS = {"faust", "mode", "kafka", "aiokafka", "confluent_kafka"}
-#: Faust machinery that loses or repeats events (docs/decisions/0001).
-FORBIDDEN = {"take", "take_with_timestamp", "send_soon", "sink", "add_sink", "Table", "GlobalTable"}
+#: Where alone Faust and aiokafka are known.
+FAUST_MODULES = {"app.py": {"faust"}, "transport.py": {"faust", "aiokafka"}, "fetched.py": {"aiokafka"}}
+#: All that is asked of Faust, with the options that may be given. Its acknowledgements and sends, its sinks, `take`,
+#: concurrency, tables and exactly once lose or repeat events; its pickles run code (docs/decisions/0001).
+OF_FAUST = {
+    ("app", "topic"): {"value_serializer", "key_serializer", "acks"},
+    ("app", "agent"): {"name"},
+}
 
 MODULES = sorted((ROOT / "hub").rglob("*.py"))
 
@@ -60,13 +69,62 @@ def test_a_connector_imports_the_sdk_and_events_and_nothing_else_of_the_hub() ->
                 assert name.split(".")[1] in allowed, f"{path.relative_to(ROOT)} imports {name}"
 
 
-def test_what_faust_cannot_keep_safe_is_not_used() -> None:
+def test_faust_and_aiokafka_are_known_where_they_have_to_be() -> None:
+    found: dict[str, set[str]] = {}
+    for path in MODULES:
+        names = {name.split(".")[0] for name in imports(path)} & {"faust", "mode", "aiokafka"}
+        if names:
+            found[path.name] = names
+    assert found == FAUST_MODULES
+
+
+def test_nothing_is_asked_of_faust_but_topics_and_agents() -> None:
+    asked: dict[tuple[str, str], set[str]] = {}
     for path in (ROOT / "hub" / "stream").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                receiver = node.func.value
-                if isinstance(receiver, ast.Name) and receiver.id in ("stream", "app", "channel"):
-                    assert node.func.attr not in FORBIDDEN, f"{path.name}: {node.func.attr}"
+                receiver, options = node.func.value, {one.arg or "**" for one in node.keywords}
+                if isinstance(receiver, ast.Name) and receiver.id in ("app", "channel"):
+                    asked.setdefault((receiver.id, node.func.attr), set()).update(options)
+    ours = {("app", name) for name in ("start", "stop", "wait_until_stopped", "on_positioned")}
+    assert {call: options for call, options in asked.items() if call not in ours} == OF_FAUST
+
+
+def test_a_stream_is_iterated_and_nothing_else() -> None:
+    for path in (ROOT / "hub" / "stream").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        iterated = [id(node.iter) for node in ast.walk(tree) if isinstance(node, ast.AsyncFor)]
+        handed_on = [
+            id(arg)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "current"
+            for arg in node.args
+        ]
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and node.id == "stream":
+                assert id(node) in (*iterated, *handed_on), f"{path.name}:{node.lineno}"
+
+
+async def test_an_app_has_none_of_what_faust_cannot_keep_safe(tmp_path: Path) -> None:
+    app = make_app("127.0.0.1:9", tmp_path, {Passing(): ["some-topic"]})
+    assert app.conf.processing_guarantee.value == "at_least_once"
+    assert (app.conf.key_serializer, app.conf.value_serializer) == ("raw", "raw")
+    assert not app.tables
+    assert not app.conf.web_enabled
+    assert not app.conf.topic_allow_declare
+    (agent,) = app.agents.values()
+    assert (agent.concurrency, agent._sinks, agent.isolated_partitions) == (1, [], False)
+    assert not agent.channel.acks
+
+
+class Passing:
+    """What an app is made with."""
+
+    name = "passing"
+
+    async def agent(self, stream: AsyncIterable[Batch]) -> None:
+        async for _ in stream:
+            continue
 
 
 def test_no_module_is_longer_than_400_lines() -> None:

@@ -22,7 +22,7 @@ from cloudevents.core.v1.event import CloudEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.delivery.http import parse, percent_decode, percent_encode, request_for
+from hub.delivery.http import Content, parse, percent_decode, percent_encode, request_for
 from hub.delivery.signing import derive_secret, verify
 from hub.delivery.subscription import Subscription
 from hub.events.envelope import Envelope
@@ -69,7 +69,7 @@ def envelope(**changes: str) -> Envelope:
 def test_what_is_sent_is_what_is_received(
     sent: Envelope, content: dict[str, Any], subscription: Subscription
 ) -> None:
-    headers, body = request_for(subscription, sent, content, SECRETS, NOW)
+    headers, body = request_for(subscription, Content(sent, content), SECRETS, NOW)
     attributes, received = parse(headers, body)
     assert received == content
     assert attributes.pop("datacontenttype") == "application/json"
@@ -81,7 +81,7 @@ def test_what_is_sent_is_what_is_received(
 def test_the_reference_library_reads_what_we_send(
     sent: Envelope, content: dict[str, Any], subscription: Subscription
 ) -> None:
-    headers, body = request_for(subscription, sent, content, SECRETS, NOW)
+    headers, body = request_for(subscription, Content(sent, content), SECRETS, NOW)
     event = oracle.from_http_event(oracle.HTTPMessage(headers=headers, body=body))
     theirs = event.get_attributes()
     assert theirs.pop("time") == sent.time
@@ -112,7 +112,7 @@ def test_what_the_reference_library_sends_we_read(
 def test_headers_are_printable_ascii_whatever_the_event_holds(
     sent: Envelope, content: dict[str, Any], subscription: Subscription
 ) -> None:
-    headers, _ = request_for(subscription, sent, content, SECRETS, NOW)
+    headers, _ = request_for(subscription, Content(sent, content), SECRETS, NOW)
     for name, value in headers.items():
         assert re.fullmatch(r"[a-z0-9-]+", name)
         assert re.fullmatch(r"[\x20-\x7e]+", value)
@@ -120,7 +120,7 @@ def test_headers_are_printable_ascii_whatever_the_event_holds(
 
 @MODES
 def test_the_signature_covers_the_very_body_and_fits_each_valid_secret(subscription: Subscription) -> None:
-    headers, body = request_for(subscription, envelope(), {"a": "€"}, SECRETS, NOW)
+    headers, body = request_for(subscription, Content(envelope(), {"a": "€"}), SECRETS, NOW)
     assert headers["webhook-id"] == "evt-1"
     assert headers["webhook-timestamp"] == "1700000000"
     for secret in SECRETS:
@@ -130,8 +130,8 @@ def test_the_signature_covers_the_very_body_and_fits_each_valid_secret(subscript
 
 @MODES
 def test_another_attempt_has_the_same_id_and_body_and_a_new_time(subscription: Subscription) -> None:
-    first, body = request_for(subscription, envelope(), {"a": 1}, SECRETS, NOW)
-    second, again = request_for(subscription, envelope(), {"a": 1}, SECRETS, NOW + 300)
+    first, body = request_for(subscription, Content(envelope(), {"a": 1}), SECRETS, NOW)
+    second, again = request_for(subscription, Content(envelope(), {"a": 1}), SECRETS, NOW + 300)
     assert body == again
     assert first["webhook-id"] == second["webhook-id"]
     assert first["webhook-timestamp"] != second["webhook-timestamp"]
@@ -139,7 +139,7 @@ def test_another_attempt_has_the_same_id_and_body_and_a_new_time(subscription: S
 
 
 def test_binary_mode_never_says_ce_datacontenttype() -> None:
-    headers, body = request_for(BINARY, envelope(), {"a": 1}, SECRETS, NOW)
+    headers, body = request_for(BINARY, Content(envelope(), {"a": 1}), SECRETS, NOW)
     assert "ce-datacontenttype" not in headers
     assert headers["content-type"] == "application/json"
     assert json.loads(body) == {"a": 1}

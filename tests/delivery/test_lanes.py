@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
@@ -45,7 +46,7 @@ class Receiver:
         self.most: Counter[str] = Counter()
 
     async def __call__(self, one: Delivery) -> Outcome:
-        name = one.subscription_id
+        name = one.recipient
         self.seen.append((asyncio.get_running_loop().time(), name, one.subject, one.offset))
         self.under_way[name] += 1
         self.most[name] = max(self.most[name], self.under_way[name])
@@ -58,6 +59,9 @@ class Receiver:
 
     def offsets(self, subject: str = "p-1", subscription: str = "s1") -> list[int]:
         return [offset for _, name, about, offset in self.seen if (name, about) == (subscription, subject)]
+
+
+DOWN = Outcome(reason="no connection")
 
 
 def lanes_for(send: Send, speed: float = 1.0, limits: Limits | None = None) -> Lanes:
@@ -186,13 +190,13 @@ def test_when_a_subscription_ends_attempts_under_way_are_told_truly_and_never_re
         lanes = lanes_for(receiver)
         mine = [lanes.add(delivery(1, "a")), lanes.add(delivery(2, "b")), lanes.add(delivery(3, "b"))]
         await asyncio.sleep(0.5)
-        lanes.drop_subscription("s1", "removed by its party")
+        lanes.end("s1", "removed by its party")
         late = lanes.add(delivery(4, "c"))
         assert (mine[2].verdict, late.verdict) == ("ended", "ended")
         await lanes.settled(mine, 10)
         assert [one.verdict for one in mine] == ["delivered", "ended", "ended"]
         assert lanes.pending() == {}
-        lanes.drop_subscription("unknown")
+        lanes.end("unknown")
 
     simulate(run())
 
@@ -236,7 +240,7 @@ def test_time_asked_for_is_not_cut_short_by_an_answer_that_asks_for_less(simulat
 def test_a_hanging_subscription_uses_its_own_places_and_no_others(simulate: Simulate) -> None:
     async def run() -> None:
         async def send(one: Delivery) -> Outcome:
-            if one.subscription_id == "hangs":
+            if one.recipient == "hangs":
                 await asyncio.sleep(3_600)
             return await receiver(one)
 
@@ -280,23 +284,6 @@ def test_settled_gives_up_on_slow_receivers_at_its_time_limit(simulate: Simulate
     simulate(run())
 
 
-def test_full_tells_the_caller_to_pause_and_room_when_to_go_on(simulate: Simulate) -> None:
-    async def run() -> None:
-        lanes = lanes_for(Receiver(takes=1), limits=Limits(concurrency=1, pending=3))
-        for offset in range(4):
-            assert lanes.full("s1") is (offset == 3)
-            lanes.add(delivery(offset, f"p-{offset}"))
-        assert lanes.full("s1")
-        assert not lanes.full("s2")
-        await lanes.room("s2")
-        await lanes.room("s1")
-        assert lanes.pending() == {"s1": 2}
-        assert asyncio.get_running_loop().time() == pytest.approx(2)
-        await lanes.stop(10)
-
-    simulate(run())
-
-
 def test_a_sender_that_raises_is_a_failed_attempt_named_by_its_class_alone(simulate: Simulate) -> None:
     async def run() -> None:
         async def send(_: Delivery) -> Outcome:
@@ -307,88 +294,6 @@ def test_a_sender_that_raises_is_a_failed_attempt_named_by_its_class_alone(simul
         await lanes.stepped()
         assert lanes.take()[0].outcome == Outcome(reason="RuntimeError")
         await lanes.stop(0)
-
-    simulate(run())
-
-
-def test_a_revoked_partition_is_cut_off_before_drop_returns_and_tells_no_more_steps(
-    simulate: Simulate,
-) -> None:
-    async def run() -> None:
-        receiver = Receiver(takes=1)
-        lanes = lanes_for(receiver)
-        mine = [lanes.add(delivery(offset, subject)) for offset, subject in ((1, "a"), (2, "a"), (3, "b"))]
-        kept = lanes.add(Delivery("s1", "c", "e", "inbox.x", 1, 9))
-        unstarted = lanes.add(delivery(4, "d"))
-        assert receiver.seen == []
-        await asyncio.sleep(0)
-        dropped = await lanes.drop("inbox.x", 0)
-        assert dropped == [*mine, unstarted]
-        assert receiver.under_way["s1"] == 1
-        await lanes.settled([*dropped, kept], 10)
-        assert [step.delivery for step in lanes.take()] == [kept]
-        assert asyncio.get_running_loop().time() == pytest.approx(1)
-
-    simulate(run())
-
-
-def test_what_is_taken_again_while_the_drop_is_under_way_starts_after_it(simulate: Simulate) -> None:
-    async def run() -> None:
-        stubborn = asyncio.Event()
-
-        async def send(one: Delivery) -> Outcome:
-            under_way.append(one)
-            try:
-                await asyncio.sleep(10)
-            except asyncio.CancelledError:
-                await stubborn.wait()
-                raise
-            finally:
-                under_way.remove(one)
-            return OK
-
-        under_way: list[Delivery] = []
-        lanes = lanes_for(send)
-        lanes.add(delivery(1))
-        await asyncio.sleep(1)
-        dropping = asyncio.ensure_future(lanes.drop("inbox.x", 0))
-        await asyncio.sleep(1)
-        again = lanes.add(delivery(1))
-        await asyncio.sleep(1)
-        assert again not in under_way
-        stubborn.set()
-        await dropping
-        await lanes.settled([again], 20)
-        assert [(step.delivery, step.verdict) for step in lanes.take()] == [(again, "delivered")]
-
-    simulate(run())
-
-
-def test_an_answer_that_comes_in_spite_of_the_cut_is_not_told(simulate: Simulate) -> None:
-    async def run() -> None:
-        async def send(_: Delivery) -> Outcome:
-            with suppress(asyncio.CancelledError):
-                await asyncio.sleep(10)
-            return OK
-
-        lanes = lanes_for(send)
-        one = lanes.add(delivery(1))
-        await asyncio.sleep(1)
-        await lanes.drop("inbox.x", 0)
-        assert (lanes.take(), one.verdict) == ([], None)
-
-    simulate(run())
-
-
-def test_dropping_a_partition_lets_go_on_what_waited_behind_it(simulate: Simulate) -> None:
-    async def run() -> None:
-        lanes = lanes_for(Receiver())
-        lanes.add(delivery(1, due=START + 500))
-        # The same subject from another partition: the inbox was given more partitions meanwhile.
-        behind = lanes.add(Delivery("s1", "p-1", "e2", "inbox.x", 1, 2))
-        await lanes.drop("inbox.x", 0)
-        await lanes.settled([behind], 1)
-        assert behind.verdict == "delivered"
 
     simulate(run())
 
@@ -439,6 +344,52 @@ def test_stop_cuts_off_what_takes_too_long_and_it_stays_pending(simulate: Simula
     simulate(run())
 
 
+def test_nothing_is_under_way_any_more_when_stop_returns(simulate: Simulate) -> None:
+    """One that arrived after the partition's next owner had gone on would be out of order."""
+
+    async def run() -> None:
+        stubborn = asyncio.Event()
+        under_way: list[Delivery] = []
+
+        async def send(one: Delivery) -> Outcome:
+            under_way.append(one)
+            try:
+                await asyncio.sleep(10)
+            except asyncio.CancelledError:
+                await stubborn.wait()
+                raise
+            finally:
+                under_way.remove(one)
+            return OK
+
+        lanes = lanes_for(send)
+        one = lanes.add(delivery(1))
+        stopping = asyncio.ensure_future(lanes.stop(1))
+        await asyncio.sleep(5)
+        assert under_way == [one]
+        stubborn.set()
+        assert await stopping == [one]
+        assert under_way == []
+
+    simulate(run())
+
+
+def test_an_answer_that_comes_in_spite_of_the_cut_is_told(simulate: Simulate) -> None:
+    async def run() -> None:
+        async def send(_: Delivery) -> Outcome:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(10)
+            return OK
+
+        lanes = lanes_for(send)
+        one = lanes.add(delivery(1))
+        await asyncio.sleep(1)
+        assert await lanes.stop(1) == []
+        assert [(step.delivery, step.verdict) for step in lanes.take()] == [(one, "delivered")]
+
+    simulate(run())
+
+
 def test_nothing_is_kept_of_subjects_that_are_done_with(simulate: Simulate) -> None:
     async def run() -> None:
         lanes = lanes_for(Receiver())
@@ -460,5 +411,108 @@ def test_fairness_within_a_subscription_is_first_due_first_served(simulate: Simu
         for _, _, subject, _ in receiver.seen:
             served[subject] += 1
             assert max(served.values()) - min(served.get(f"p-{n}", 0) for n in range(3)) <= 1
+
+    simulate(run())
+
+
+def down_until(back_at: float, receiver: Receiver) -> Send:
+    """A subscriber that cannot be reached before `back_at` (simulated seconds)."""
+
+    async def send(one: Delivery) -> Outcome:
+        outcome = await receiver(one)
+        return outcome if asyncio.get_running_loop().time() >= back_at else DOWN
+
+    return send
+
+
+def test_one_that_fails_all_the_time_is_left_alone_but_for_a_look_a_minute(simulate: Simulate) -> None:
+    async def run() -> None:
+        receiver = Receiver()
+        lanes = lanes_for(down_until(3_600, receiver), limits=Limits(concurrency=4, away_after=4))
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in range(500)]
+        await asyncio.sleep(3_500)
+        assert lanes.away("s1")
+        # Four at once, the three beside the fourth failure, one look a minute, and the retries of all those.
+        tried = {one.offset for one in mine if one.attempts}
+        assert len(tried) <= 4 + 3 + 3_500 / 60 + 4
+        assert all(one.attempts <= 4 for one in mine)
+        await lanes.settled(mine, 300)
+        assert [one.verdict for one in mine] == ["delivered"] * 500
+        assert not lanes.away("s1")
+        # Within a minute of its return, though the next attempts were due in over an hour.
+        assert asyncio.get_running_loop().time() < 3_600 + 61 + 500 * 0.01
+
+    simulate(run())
+
+
+def test_a_look_at_one_that_is_away_takes_no_attempt_from_what_waits(simulate: Simulate) -> None:
+    async def run() -> None:
+        receiver = Receiver()
+        lanes = lanes_for(down_until(7_000, receiver), limits=Limits(away_after=2))
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in range(2)]
+        await asyncio.sleep(6_900)
+        assert len(receiver.seen) > 100
+        # By their schedule alone: at once, after 5 s, 5 min and 30 min.
+        assert [one.attempts for one in mine] == [4, 4]
+        uncounted = [step for step in lanes.take() if not step.counted]
+        assert len(uncounted) == len(receiver.seen) - 8
+        await lanes.settled(mine, 300)
+        assert [one.verdict for one in mine] == ["delivered"] * 2
+
+    simulate(run())
+
+
+def test_looks_go_round_so_that_no_event_that_fails_for_itself_hides_a_recovery(simulate: Simulate) -> None:
+    async def run() -> None:
+        async def send(one: Delivery) -> Outcome:
+            healthy = asyncio.get_running_loop().time() > 100
+            return OK if healthy and one.offset >= 20 else BROKEN
+
+        lanes = lanes_for(send)
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in range(40)]
+        await lanes.settled(mine[20:], 10_000)
+        assert [one.verdict for one in mine[20:]] == ["delivered"] * 20
+        assert asyncio.get_running_loop().time() < 1_500
+        await lanes.stop(0)
+
+    simulate(run())
+
+
+def test_while_one_is_away_what_was_begun_still_ends_as_a_dead_letter_in_time(simulate: Simulate) -> None:
+    async def run() -> None:
+        lanes = lanes_for(down_until(math.inf, Receiver()), limits=Limits(away_after=3))
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in range(3)]
+        await lanes.settled(mine, 10 * 86_400)
+        assert [one.verdict for one in mine] == ["dead-lettered"] * 3
+        assert asyncio.get_running_loop().time() < 95 * 3_600
+        assert not lanes.away("s1")
+
+    simulate(run())
+
+
+def test_a_look_that_is_answered_410_ends_the_recipient(simulate: Simulate) -> None:
+    async def run() -> None:
+        receiver = Receiver()
+        receiver.answers["s1", 1] = [DOWN, DOWN, GONE]
+        receiver.answers["s1", 2] = [DOWN, DOWN, GONE]
+        lanes = lanes_for(receiver, limits=Limits(away_after=2))
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in (1, 2)]
+        await lanes.settled(mine, 100)
+        assert [one.verdict for one in mine] == ["ended", "ended"]
+        assert asyncio.get_running_loop().time() < 30
+
+    simulate(run())
+
+
+def test_what_is_given_up_is_a_dead_letter_unless_it_is_under_way(simulate: Simulate) -> None:
+    async def run() -> None:
+        lanes = lanes_for(Receiver(takes=5))
+        running, behind = lanes.add(delivery(1)), lanes.add(delivery(2))
+        await asyncio.sleep(1)
+        for one in (running, behind):
+            lanes.give_up(one, Outcome(reason="too old", final=True))
+        await lanes.settled([running, behind], 10)
+        assert (running.verdict, behind.verdict) == ("delivered", "dead-lettered")
+        assert len(lanes) == 0
 
     simulate(run())

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hub.delivery.http import parse
+from hub.delivery.http import Content, parse
 from hub.delivery.schedule import Outcome
 from hub.delivery.sender import Sender
 from hub.delivery.signing import derive_secret, verify
@@ -140,7 +140,7 @@ def subscription(url: str, timeout_s: float = 5) -> Subscription:
 
 async def outcome_of(habit: Habit, timeout_s: float = 5) -> Outcome:
     async with serving(habit) as (_, url), sending() as sender:
-        outcome = await sender.send(subscription(url, timeout_s), EVENT, {"a": 1})
+        outcome = await sender.send(subscription(url, timeout_s), Content(EVENT, {"a": 1}))
         assert "hunter2" not in outcome.reason
         return outcome
 
@@ -149,7 +149,7 @@ async def test_a_delivery_arrives_signed_and_whole() -> None:
     async with serving(status("204 No Content")) as (server, url), sending() as sender:
         for mode in ("structured", "binary"):
             one = msgspec.structs.replace(subscription(url), mode=mode)
-            assert await sender.send(one, EVENT, {"name": "Zoë"}) == Outcome(204)
+            assert await sender.send(one, Content(EVENT, {"name": "Zoë"})) == Outcome(204)
     for number in range(2):
         assert server.heads[number].startswith(b"POST /hook?t=hunter2 HTTP/1.1\r\n")
         verify(server.headers(number), server.bodies[number], derive_secret(MASTER, "s1", 1), NOW)
@@ -225,14 +225,14 @@ async def test_the_connection_is_kept_and_made_anew_when_the_server_closed_it() 
 
     async with serving(once) as (server, url), sending() as sender:
         for _ in range(3):
-            assert (await sender.send(subscription(url), EVENT, {})).ok
+            assert (await sender.send(subscription(url), Content(EVENT, {}))).ok
             await server.closed.acquire()
         assert server.connections == 3
 
 
 async def test_a_connection_made_for_a_delivery_that_breaks_is_not_made_again_for_it() -> None:
     async with serving(reset) as (server, url), sending() as sender:
-        assert not (await sender.send(subscription(url), EVENT, {})).ok
+        assert not (await sender.send(subscription(url), Content(EVENT, {}))).ok
         assert server.connections == 1
 
 
@@ -240,7 +240,7 @@ async def test_connections_to_hosts_that_get_nothing_more_are_closed(monkeypatch
     monkeypatch.setattr("hub.delivery.guard._KEEP_S", 0.01)
     async with serving(status("204 No Content")) as (server, url), sending() as sender:
         for _ in range(2):
-            assert (await sender.send(subscription(url), EVENT, {})).ok
+            assert (await sender.send(subscription(url), Content(EVENT, {}))).ok
             await asyncio.wait_for(server.closed.acquire(), 5)
 
 
@@ -255,10 +255,10 @@ async def test_closing_unused_connections_spares_the_ones_under_way(monkeypatch:
 
     fine = status("204 No Content")
     async with serving(slow) as (_, first), serving(fine) as (unused, second), sending() as sender:
-        under_way = asyncio.ensure_future(sender.send(subscription(first), EVENT, {}))
+        under_way = asyncio.ensure_future(sender.send(subscription(first), Content(EVENT, {})))
         await asked.wait()
         for _ in range(3):
-            assert (await sender.send(subscription(second), EVENT, {})).ok
+            assert (await sender.send(subscription(second), Content(EVENT, {}))).ok
             await asyncio.wait_for(unused.closed.acquire(), 5)
         answer.set()
         assert (await under_way).ok
@@ -277,10 +277,13 @@ async def test_a_host_that_hangs_uses_its_own_connections_and_no_others(
 
     fine = status("204 No Content")
     async with serving(hangs) as (hanging, first), serving(fine) as (_, second), sending() as sender:
-        tasks = [asyncio.create_task(sender.send(subscription(first, 30), EVENT, {})) for _ in range(stuck)]
+        tasks = [
+            asyncio.create_task(sender.send(subscription(first, 30), Content(EVENT, {})))
+            for _ in range(stuck)
+        ]
         for _ in range(min(most, stuck)):
             await asyncio.wait_for(asked.acquire(), 5)
-        assert (await sender.send(subscription(second), EVENT, {})).ok
+        assert (await sender.send(subscription(second), Content(EVENT, {}))).ok
         assert hanging.connections == min(most, stuck)
         for task in tasks:
             task.cancel()
@@ -293,7 +296,7 @@ def test_a_sender_can_be_made_before_there_is_an_event_loop() -> None:
     async def run() -> Outcome:
         try:
             async with serving(status("204 No Content")) as (_, url):
-                return await sender.send(subscription(url), EVENT, {})
+                return await sender.send(subscription(url), Content(EVENT, {}))
         finally:
             await sender.close()
 
@@ -302,7 +305,9 @@ def test_a_sender_can_be_made_before_there_is_an_event_loop() -> None:
 
 async def test_the_url_is_sent_as_the_subscriber_wrote_it() -> None:
     async with serving(status("204 No Content")) as (server, url), sending() as sender:
-        await sender.send(subscription(url.replace("/hook?t=hunter2", "/%7ea%2Fb/../c?d=%20+&e")), EVENT, {})
+        await sender.send(
+            subscription(url.replace("/hook?t=hunter2", "/%7ea%2Fb/../c?d=%20+&e")), Content(EVENT, {})
+        )
         assert server.heads[0].startswith(b"POST /%7ea%2Fb/../c?d=%20+&e HTTP/1.1\r\n")
 
 
@@ -311,7 +316,7 @@ async def test_the_url_is_sent_as_the_subscriber_wrote_it() -> None:
 )
 async def test_what_is_no_url_is_a_failed_attempt_that_does_not_repeat_it(url: str) -> None:
     async with sending() as sender:
-        outcome = await sender.send(subscription(url), EVENT, {})
+        outcome = await sender.send(subscription(url), Content(EVENT, {}))
     assert (outcome.status, outcome.ok) == (0, False)
     assert outcome.reason == "the subscriber's URL cannot be read"
 
@@ -326,7 +331,7 @@ async def test_cookies_are_not_kept() -> None:
         sending() as sender,
     ):
         for _ in range(2):
-            await sender.send(subscription(url), EVENT, {})
+            await sender.send(subscription(url), Content(EVENT, {}))
         assert "cookie" not in server.headers(1)
 
 
@@ -341,20 +346,20 @@ async def test_a_port_where_nobody_listens_is_a_failed_attempt() -> None:
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
         async with sending() as sender:
-            assert await sender.send(subscription(url), EVENT, {}) == Outcome(reason="no connection")
+            assert await sender.send(subscription(url), Content(EVENT, {})) == Outcome(reason="no connection")
 
 
 @pytest.mark.parametrize("data", [{"a": object()}, {"a": "\ud800"}])
 async def test_what_cannot_be_json_is_not_tried_again(data: dict[str, object]) -> None:
     async with sending() as sender:
-        outcome = await sender.send(subscription("https://hooks.example.gov.uk/"), EVENT, data)
+        outcome = await sender.send(subscription("https://hooks.example.gov.uk/"), Content(EVENT, data))
         assert (outcome.status, outcome.final) == (0, True)
 
 
 async def test_without_leave_nothing_is_sent_to_this_machine() -> None:
     async with serving(status("204 No Content")) as (server, url), sending(allow_local=False) as sender:
         for host in ("localhost", "127.0.0.1", "2130706433", "0x7f.1", "[::ffff:127.0.0.1]"):
-            outcome = await sender.send(subscription(url.replace("localhost", host)), EVENT, {})
+            outcome = await sender.send(subscription(url.replace("localhost", host)), Content(EVENT, {}))
             assert (outcome.status, outcome.ok) == (0, False)
             assert "not public" in outcome.reason
         assert server.connections == 0
@@ -370,7 +375,7 @@ async def test_a_public_name_that_resolves_to_a_private_address_is_not_connected
     tried = resolve_to(answers, monkeypatch)
     async with sending(allow_local=False) as sender:
         for _ in range(2):
-            outcome = await sender.send(subscription("https://rebind.example.gov.uk/"), EVENT, {})
+            outcome = await sender.send(subscription("https://rebind.example.gov.uk/"), Content(EVENT, {}))
             assert "not public" in outcome.reason
     assert tried == []
 
@@ -381,9 +386,9 @@ async def test_an_address_as_the_host_is_judged_too_and_connected_to_however_it_
     tried = resolve_to([], monkeypatch)
     async with sending(allow_local=False) as sender:
         for host in ("81.2.69.142", "1359103374", "0x51.2.17806", "[2a00:23c0::1]"):
-            await sender.send(subscription(f"https://{host}/"), EVENT, {})
+            await sender.send(subscription(f"https://{host}/"), Content(EVENT, {}))
         for host in ("10.0.0.1", "167772161", "0x0a.1", "[fe80::1]", "[::ffff:a00:1]", "[64:ff9b::a00:1]"):
-            outcome = await sender.send(subscription(f"https://{host}/"), EVENT, {})
+            outcome = await sender.send(subscription(f"https://{host}/"), Content(EVENT, {}))
             assert "not public" in outcome.reason
     assert tried == ["81.2.69.142"] * 3 + ["2a00:23c0::1"]
 
@@ -391,7 +396,7 @@ async def test_an_address_as_the_host_is_judged_too_and_connected_to_however_it_
 async def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
     tried = resolve_to([["2a00:23c0::1", "81.2.69.142"], ["127.0.0.1"]], monkeypatch)
     async with sending(allow_local=False) as sender:
-        outcome = await sender.send(subscription("https://rebind.example.gov.uk/"), EVENT, {})
+        outcome = await sender.send(subscription("https://rebind.example.gov.uk/"), Content(EVENT, {}))
     assert outcome == Outcome(reason="no connection")
     assert tried == ["2a00:23c0::1", "81.2.69.142"]
 
@@ -422,12 +427,14 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) 
     tls.load_cert_chain(certificate, key)
     async with serving(status("204 No Content"), tls) as (server, url):
         async with sending() as sender:
-            outcome = await sender.send(subscription(url), EVENT, {})
+            outcome = await sender.send(subscription(url), Content(EVENT, {}))
             assert outcome == Outcome(reason="the subscriber's certificate is not valid")
         trust = ssl.create_default_context(cafile=certificate)
         vouched = Sender(MASTER, allow_local=True, trust=trust)
-        assert (await vouched.send(subscription(url), EVENT, {})).ok
-        wrong_name = await vouched.send(subscription(url.replace("localhost", "127.0.0.1")), EVENT, {})
+        assert (await vouched.send(subscription(url), Content(EVENT, {}))).ok
+        wrong_name = await vouched.send(
+            subscription(url.replace("localhost", "127.0.0.1")), Content(EVENT, {})
+        )
         assert wrong_name.reason == "the subscriber's certificate is not valid"
         await vouched.close()
         assert len(server.heads) == 1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 from hub.delivery.receiver import Received
-from hub.stream.reading import read_all, read_since
+from hub.stream.pending import read_standings
 from hub.testing.live import LiveHub, live_hub, until
 
 
@@ -36,22 +35,6 @@ def test_deliveries_that_wait_outlive_a_kill_of_the_hub_and_keep_their_order(
         assert until(lambda: _waiting(hub) == 0)
 
 
-def test_what_came_before_the_workers_heard_of_a_subscription_is_caught_up(hub: LiveHub) -> None:
-    """The smallest case of it: a range of the inbox by time and offset."""
-    started = time.time()
-    with hub.subscriber("E09000033", types=["licensing.fee.paid"]) as subscriber:
-        hub.simulators["westminster-pay"].paid_payment("PREM/2026/catch-up", 100)
-        assert subscriber.wait(bool, 30)
-    kafka = hub.client_kafka
-    ends = {
-        ("inbox.E09000033", part): len(list(read_all(kafka, "inbox.E09000033", part))) * 3
-        for part in range(4)
-    }
-    found = read_since(kafka, ends, started)
-    assert subscriber.received[0].id in {dict(message.headers())["ce_id"].decode() for message in found}
-    assert read_since(kafka, ends, time.time() + 60) == []
-
-
 def test_every_subscription_gets_what_follows_its_201_however_soon(hub: LiveHub) -> None:
     pay = hub.simulators["westminster-pay"]
     for number in range(5):
@@ -61,8 +44,5 @@ def test_every_subscription_gets_what_follows_its_201_however_soon(hub: LiveHub)
 
 
 def _waiting(hub: LiveHub) -> int:
-    newest: dict[bytes, object] = {}
-    for part in range(4):
-        for message in read_all(hub.client_kafka, "hub.deliveries", part):
-            newest[message.key()] = message.value()
-    return sum(value is not None for value in newest.values())
+    standings = read_standings(hub.client_kafka, range(4)).values()
+    return sum(len(one.fresh) + len(one.tried) for one in standings)

@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured
 from hub.stream import topics
+from hub.stream.records import MAX_BYTES
 
 
 def config(partitions: int) -> HubConfig:
@@ -31,6 +32,7 @@ def test_topics_are_made_as_declared_and_making_them_again_changes_nothing(kafka
     resource = ConfigResource(ResourceType.TOPIC, "raw.topics_test")
     settings = client.describe_configs([resource])[resource].result(10)
     assert settings["retention.ms"].value == str(3 * 86_400_000)
+    assert int(settings["max.message.bytes"].value) > MAX_BYTES
 
 
 def test_another_number_of_partitions_is_refused_by_topic_name(kafka: str) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from hub.stream.committed import committed_offsets
+from hub.stream.committed import Committed, committed_offsets, read_committed
 from hub.stream.reading import read_all
-from hub.stream.records import Fence, Output
-from hub.stream.transactions import Transactor, group_metadata
+from hub.stream.records import Fence, Output, Place
+from hub.stream.transactions import Refused, Transactor, group_metadata, open_producer
 
 
 @pytest.fixture
@@ -115,26 +118,78 @@ def test_the_next_holder_of_a_name_fences_the_one_before_whose_batch_is_not_lost
     successor.close()
 
 
-def test_a_commit_whose_answer_was_lost_is_found_to_have_happened(
-    kafka: str, topic: str, member: Member, monkeypatch: pytest.MonkeyPatch, transactor: Transactor
+class Unlucky:
+    """A producer whose first commit goes as `first` says; then all is well."""
+
+    def __init__(self, first: str) -> None:
+        self.first = first
+        self.commits: list[str] = []
+        self.asked = 0
+
+    def opened(self, servers: str, name: str) -> Any:
+        producer = open_producer(servers, name)
+        return SimpleNamespace(
+            begin_transaction=producer.begin_transaction,
+            produce=producer.produce,
+            poll=producer.poll,
+            send_offsets_to_transaction=producer.send_offsets_to_transaction,
+            abort_transaction=producer.abort_transaction,
+            purge=producer.purge,
+            commit_transaction=lambda timeout: self._commit(producer, timeout),
+        )
+
+    def _commit(self, producer: Producer, timeout: float) -> None:
+        self.commits.append("later" if self.commits else self.first)
+        if self.commits[-1] != "does not happen":
+            producer.commit_transaction(timeout)
+        if len(self.commits) == 1:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    def committed(self, servers: str, group: str, places: Sequence[Place]) -> dict[Place, Committed]:
+        self.asked += 1
+        if self.asked < 3:
+            raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+        return read_committed(servers, group, places)
+
+
+@pytest.mark.parametrize("offset", [0, 1], ids=["moving nothing", "moving on"])
+@pytest.mark.parametrize("first", ["happens", "does not happen"])
+def test_a_commit_without_an_answer_happens_once_whatever_became_of_it(
+    kafka: str, topic: str, member: Member, first: str, offset: int
 ) -> None:
-    attempts = []
-    real = Transactor._attempt
-
-    def answer_lost(self: Transactor, *args: object) -> bool:
-        attempts.append(real(self, *args))  # type: ignore[arg-type]
-        raise KafkaException(_error())
-
-    monkeypatch.setattr(Transactor, "_attempt", answer_lost)
-    assert transactor.commit([Output(topic, b"key", b"once")], {(topic, 0): 1}, member.fence)
-    assert attempts == [True]
+    unlucky = Unlucky(first)
+    transactor = Transactor(kafka, f"u-{topic}", unlucky.opened, unlucky.committed)
+    assert transactor.commit([Output(topic, b"key", b"once")], {(topic, 0): offset}, member.fence)
+    transactor.close()
+    assert unlucky.commits == (["happens"] if first == "happens" else ["does not happen", "later"])
+    assert unlucky.asked == 3, "nobody could say at first"
     assert values(kafka, topic) == [b"once"]
 
 
-def _error() -> object:
-    from confluent_kafka import KafkaError
+def test_nobody_commits_as_nobody(kafka: str, topic: str, member: Member, transactor: Transactor) -> None:
+    """Kafka would take it for somebody outside all groups: what a member does between two memberships."""
+    outsider = Fence(member.group, -1, "")
+    assert not transactor.commit([Output(topic, b"key", b"nobody")], {(topic, 0): 5}, outsider)
+    assert values(kafka, topic) == []
+    assert committed_offsets(kafka, member.group, [(topic, 0)]) == {(topic, 0): 0}
 
-    return KafkaError(KafkaError._TIMED_OUT)
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        lambda topic: Output(topic, b"key", os.urandom(3 << 20)),
+        lambda topic: Output(topic, b"key", b"value", [("name", 7)]),  # type: ignore[list-item]
+    ],
+    ids=["too large", "not a header"],
+)
+def test_what_kafka_will_never_take_is_refused_at_once_and_the_next_goes_on(
+    kafka: str, topic: str, member: Member, transactor: Transactor, output: Callable[[str], Output]
+) -> None:
+    with pytest.raises(Refused):
+        transactor.commit([Output(topic, b"key", b"beside it"), output(topic)], {(topic, 0): 1}, member.fence)
+    assert values(kafka, topic) == []
+    assert transactor.commit([Output(topic, b"key", b"next")], {(topic, 0): 1}, member.fence)
+    assert values(kafka, topic) == [b"next"]
 
 
 def test_reading_a_partition_ends_although_a_marker_stands_at_its_end(

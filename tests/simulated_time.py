@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
-
-import pytest
 
 T = TypeVar("T")
 
@@ -37,13 +35,8 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         return self._selected.now
 
 
-@pytest.fixture(scope="session")
-def simulate() -> Callable[[Coroutine[Any, Any, Any]], Any]:
-    """Runs a coroutine to its end in simulated time; fails if it left something running."""
-    return _simulate
-
-
-def _simulate(main: Coroutine[Any, Any, T]) -> T:
+def simulate(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in simulated time; fails if it left something running."""
     loop = SimulatedLoop()
     try:
         result = loop.run_until_complete(main)

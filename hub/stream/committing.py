@@ -1,0 +1,46 @@
+"""Transactions for a stage that lives on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from hub.stream.records import Fence, Output, Positions
+from hub.stream.transactions import Transactor
+
+
+class Committer(Protocol):
+    """One transaction after the other."""
+
+    async def prepare(self) -> None:
+        """Be quick at the first commit."""
+
+    async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
+        """Both or neither; False when the group has moved on without us. Raises Refused."""
+
+    async def finish(self) -> None:
+        """Nothing follows."""
+
+
+class KafkaCommitter:
+    """A `Transactor` on a thread of its own."""
+
+    def __init__(self, transactor: Transactor) -> None:
+        self._transactor = transactor
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="committing")
+
+    async def prepare(self) -> None:
+        """Open the producer."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._transactor.prepare)
+
+    async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
+        """As promised. Waits, retrying, while Kafka is away."""
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, self._transactor.commit, outputs, positions, fence
+        )
+
+    async def finish(self) -> None:
+        """Let a commit under way end, within reason, then close."""
+        await self._transactor.finish(self._thread)

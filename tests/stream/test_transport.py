@@ -1,0 +1,345 @@
+"""Batches through Faust and back into Kafka, each record once, whatever Kafka, groups and logs do to us meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+
+from hub.stream import transactions
+from hub.stream.broker.embedded import EmbeddedBroker
+from hub.stream.reading import read_all
+from hub.stream.records import Record
+from hub.stream.transactions import Transactor
+from tests.stream.copying import Pair, copying, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """One that these tests may stop and freeze."""
+    with EmbeddedBroker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
+
+
+def numbers(start: int, stop: int) -> list[bytes]:
+    return [b"%d" % number for number in range(start, stop)]
+
+
+def same(record: Record) -> bytes:
+    return record.value or b""
+
+
+# -- the group ---------------------------------------------------------------------------------------------------
+
+
+async def test_workers_that_come_and_go_lose_and_repeat_nothing(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 3)
+    feeding = asyncio.gather(
+        *(asyncio.to_thread(pair.feed, numbers(0, 6_000), part) for part in pair.partitions)
+    )
+    copied = lambda: sum(len(pair.copied(part)) for part in pair.partitions)  # noqa: E731
+    async with copying(pair, tmp_path) as first:
+        await until(lambda: copied() > 500, running=[first])
+        async with copying(pair, tmp_path) as second:
+            await until(lambda: copied() > 3_000, running=[first, second])
+            async with copying(pair, tmp_path) as third:
+                await until(lambda: copied() > 6_000, running=[first, second, third])
+        await until(lambda: copied() > 9_000, running=[first])
+    await feeding
+    async with copying(pair, tmp_path) as last:
+        await until(lambda: pair.lag() == 0, running=[last])
+    for part in pair.partitions:
+        assert pair.copied(part) == numbers(0, 6_000)
+
+
+async def test_what_was_under_way_when_its_partition_moved_is_refused_and_done_again(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 2)
+    for part in pair.partitions:
+        pair.feed(numbers(0, 500), part)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold_up(record: Record) -> bytes:
+        held.set()
+        assert go_on.wait(30)
+        return same(record)
+
+    async with copying(pair, tmp_path, hold_up) as first:
+        await asyncio.to_thread(held.wait, 30)
+        async with copying(pair, tmp_path) as second:  # so the first has a new generation, and the old batch
+            await until(lambda: first.begun == 2, running=[first, second])
+            go_on.set()
+            await until(lambda: pair.lag() == 0, running=[first, second])
+    for part in pair.partitions:
+        assert pair.copied(part) == numbers(0, 500)
+
+
+async def test_a_member_that_joins_again_for_nothing_does_so_as_another(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """A follower whose metadata changed is given its old generation, under which its old batches still commit."""
+    pair = Pair(broker.address, 2)
+    async with copying(pair, tmp_path) as first, copying(pair, tmp_path) as second:
+        await until(lambda: first.begun == 2, running=[first, second])
+        feeding = asyncio.gather(
+            *(asyncio.to_thread(pair.feed, numbers(0, 5_000), part) for part in pair.partitions)
+        )
+        await until(lambda: len(pair.copied(0)) + len(pair.copied(1)) > 500, running=[first, second])
+        for one in (first, second):
+            before, begun = one.thread.standing.fence, one.begun
+            one.thread.thread_loop.call_soon_threadsafe(
+                one.thread._ensure_consumer()._coordinator.request_rejoin
+            )
+            await until(lambda one=one, begun=begun: one.begun > begun, running=[first, second])
+            assert one.thread.standing.fence != before
+        await feeding
+        await until(lambda: pair.lag() == 0, running=[first, second])
+    for part in pair.partitions:
+        assert pair.copied(part) == numbers(0, 5_000)
+
+
+async def test_what_is_fetched_before_a_pause_is_not_lost_by_it(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 2)
+    for part in pair.partitions:
+        pair.feed(numbers(0, 3_000), part)
+    async with copying(pair, tmp_path) as worker:
+        first = next(tp for tp in worker.app.consumer.assignment() if tp.partition == 0)
+        for _ in range(20):  # in the middle of whatever is on the way
+            worker.app.consumer.pause_partitions({first})
+            await asyncio.sleep(0)
+            worker.app.consumer.resume_partitions({first})
+            await asyncio.sleep(0.005)
+        worker.app.consumer.pause_partitions({first})
+        pair.feed(numbers(3_000, 4_000), 1)
+        await until(lambda: len(pair.copied(1)) == 4_000, running=[worker])
+        pair.feed(numbers(3_000, 4_000), 0)
+        worker.app.consumer.resume_partitions({first})
+        await until(lambda: pair.lag() == 0, running=[worker])
+    for part in pair.partitions:
+        assert pair.copied(part) == numbers(0, 4_000)
+
+
+# -- logs --------------------------------------------------------------------------------------------------------
+
+
+async def test_nothing_aborted_is_processed_and_offsets_pass_the_markers(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 1)
+    producer = Producer(
+        {"bootstrap.servers": broker.address, "transactional.id": pair.source, "linger.ms": 0}
+    )
+    producer.init_transactions(30)
+
+    def transaction(values: list[bytes], commits: bool) -> None:
+        producer.begin_transaction()
+        for value in values:
+            producer.produce(pair.source, value, partition=0)
+        producer.flush(30)
+        (producer.commit_transaction if commits else producer.abort_transaction)(30)
+
+    transaction([b"aborted"] * 5, commits=False)
+    transaction(numbers(0, 100), commits=True)
+    async with copying(pair, tmp_path) as worker:
+        await until(lambda: len(pair.copied()) == 100, running=[worker])
+        for at in range(100, 200, 20):
+            transaction([b"aborted"] * 3, commits=False)
+            transaction(numbers(at, at + 20), commits=True)
+            pair.feed([b"between"])
+        transaction([b"aborted"] * 5, commits=False)
+        await until(lambda: pair.lag() == 0, running=[worker])
+        assert all(batch.records for batch in worker.stage.taken)
+    copied = pair.copied()
+    assert [value for value in copied if value != b"between"] == numbers(0, 200)
+    assert len(copied) == 205
+
+
+async def test_holes_that_compaction_left_are_no_gaps(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    compacting = {
+        "cleanup.policy": "compact",
+        "segment.ms": "100",
+        "min.cleanable.dirty.ratio": "0.01",
+        "delete.retention.ms": "0",
+    }
+    pair = Pair(broker.address, 1, source=compacting)
+    _configure(pair.admin, ResourceType.BROKER, "1", "log.cleaner.backoff.ms", "50")
+    # Every second record is overwritten by the next such, the last of them in a later segment.
+    pair.feed(numbers(0, 300), key=lambda value: b"same" if int(value) % 2 else value)
+    left = [*numbers(0, 300)[::2], b"299"]
+
+    def kept() -> list[bytes]:
+        return [value for value in _log(broker.address, pair.source) if value != b"last"]
+
+    def compacted() -> bool:
+        pair.feed([b"last"], key=lambda _: b"last")  # a segment is cleaned only where there is a newer
+        return kept() == left
+
+    await until(compacted)
+    async with copying(pair, tmp_path) as worker:
+        await until(lambda: pair.lag() == 0, running=[worker])
+    assert [value for value in pair.copied() if value != b"last"] == left
+
+
+async def test_a_fresh_group_begins_where_the_log_begins(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    pair = Pair(broker.address, 1)
+    pair.feed(numbers(0, 100))
+    _delete_before(pair, 40)
+    async with copying(pair, tmp_path) as worker:
+        await until(lambda: pair.lag() == 0, running=[worker])
+        pair.feed(numbers(100, 120))
+        await until(lambda: pair.lag() == 0, running=[worker])
+    assert pair.copied() == numbers(40, 120)
+    assert pair.letters() == []
+
+
+async def test_records_that_were_deleted_before_they_were_read_are_told_of(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 1)
+    pair.feed(numbers(0, 50))
+    async with copying(pair, tmp_path) as worker:
+        await until(lambda: pair.lag() == 0, running=[worker])
+    pair.feed(numbers(50, 100))
+    _delete_before(pair, 70)  # while nobody reads
+    async with copying(pair, tmp_path) as worker:
+        await until(lambda: pair.lag() == 0, running=[worker])
+        places = worker.app.consumer.assignment()
+        worker.app.consumer.pause_partitions(places)
+        pair.feed(numbers(100, 150))
+        _delete_before(pair, 120)  # under the eyes of one who is behind
+        worker.app.consumer.resume_partitions(places)
+        await until(lambda: pair.lag() == 0, running=[worker])
+    copied = pair.copied()
+    assert copied[:50] == numbers(0, 50)
+    told = [dict(letter.headers()) for letter in pair.letters()]
+    gone = [(int(one["hub-dl-offset"]), one["hub-dl-reason"]) for one in told]
+    assert gone[0] == (50, b"20 offsets from 50 on were deleted before they were read")
+    assert all(one["hub-dl-reason-class"] == b"lost" for one in told)
+    lost = {number for start, reason in gone for number in range(start, start + int(reason.split()[0]))}
+    assert {int(value) for value in copied} | lost == set(range(150))
+    assert {int(value) for value in copied} & lost == set()
+
+
+async def test_a_topic_that_was_made_anew_is_read_from_its_start(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 1)
+    pair.feed(numbers(0, 50))
+    async with copying(pair, tmp_path) as worker:
+        await until(lambda: pair.lag() == 0, running=[worker])
+    pair.admin.delete_topics([pair.source])[pair.source].result(30)
+    await until(lambda: pair.source not in pair.admin.list_topics(timeout=30).topics)
+    pair.make(pair.source, 1)
+    pair.feed(numbers(1_000, 1_020))
+    async with copying(pair, tmp_path) as worker:
+        await until(lambda: len(pair.copied()) == 70, running=[worker])
+    assert pair.copied() == numbers(0, 50) + numbers(1_000, 1_020)
+
+
+# -- outputs -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_cannot_be_processed_or_written_is_set_aside_and_its_neighbours_go_on(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 1, target={"max.message.bytes": "20000"})
+    too_large_for_the_topic, too_large_for_all = os.urandom(30_000), os.urandom(3 << 20)
+
+    def work(record: Record) -> bytes:
+        number = int(record.value or b"")
+        if number == 310:
+            raise KeyError("the value of a field of somebody's")
+        return {10: too_large_for_the_topic, 20: too_large_for_all}.get(number, same(record))
+
+    pair.feed(numbers(0, 500))
+    async with copying(pair, tmp_path, work) as worker:
+        await until(lambda: pair.lag() == 0, running=[worker])
+    assert pair.copied() == [value for value in numbers(0, 500) if value not in (b"10", b"20", b"310")]
+    letters = {letter.value(): dict(letter.headers()) for letter in pair.letters()}
+    assert {value: one["hub-dl-reason-class"] for value, one in letters.items()} == {
+        b"10": b"refused",
+        b"20": b"refused",
+        b"310": b"failed",
+    }
+    assert letters[b"310"]["hub-dl-reason"].startswith(b"the stage failed: KeyError at test_transport.py:")
+
+
+# -- a broker that goes away -------------------------------------------------------------------------------------
+
+
+async def test_a_broker_that_stops_and_comes_back_costs_nothing(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 2)
+    async with copying(pair, tmp_path) as first, copying(pair, tmp_path) as second:
+        feeding = asyncio.gather(
+            *(asyncio.to_thread(pair.feed, numbers(0, 8_000), part) for part in pair.partitions)
+        )
+        await until(lambda: len(pair.copied(0)) + len(pair.copied(1)) > 1_000, running=[first, second])
+        await asyncio.to_thread(broker.kill)
+        await asyncio.to_thread(broker.start)
+        await feeding
+        await until(lambda: pair.lag() == 0, 60, running=[first, second])
+    for part in pair.partitions:
+        assert pair.copied(part) == numbers(0, 8_000)
+
+
+async def test_a_full_buffer_slows_the_reading_and_holds_no_more_than_it_may(
+    broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = {**transactions.SETTINGS, "queue.buffering.max.kbytes": 256}
+    monkeypatch.setattr(transactions, "SETTINGS", tiny)
+    pair = Pair(broker.address, 1)
+    value = os.urandom(10_000)
+    pair.feed([value] * 3_000)  # twice what may wait for a stage
+    writer = Transactor(broker.address, pair.target)
+    waiting = lambda: 0 if writer._producer is None else len(writer._producer)  # noqa: E731
+    async with copying(pair, tmp_path, transactor=writer) as worker:
+        await until(lambda: len(pair.copied()) > 100, running=[worker])
+        broker.pause()
+        try:
+            await until(lambda: waiting() > 20, running=[worker])
+            reached, before = len(worker.stage.taken), os.times()
+            await asyncio.sleep(2)  # in which nothing may happen
+            assert sum(os.times()[:2]) - sum(before[:2]) < 1, "it spins"
+            assert 20 < waiting() < 30
+            assert len(worker.stage.taken) == reached
+            assert worker.run._backlog._size <= 17 << 20
+        finally:
+            broker.resume()
+        await until(lambda: pair.lag() == 0, 60, running=[worker])
+    assert pair.copied() == [value] * 3_000
+
+
+# -- for these tests ---------------------------------------------------------------------------------------------
+
+
+def _delete_before(pair: Pair, offset: int) -> None:
+    """As retention would."""
+    for done in pair.admin.delete_records([TopicPartition(pair.source, 0, offset)]).values():
+        done.result(30)
+
+
+def _configure(admin: AdminClient, kind: ResourceType, name: str, setting: str, value: str) -> None:
+    entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(kind, name, incremental_configs=[entry])
+    for done in admin.incremental_alter_configs([resource]).values():
+        done.result(30)
+
+
+def _log(servers: str, topic: str) -> list[bytes]:
+    """What is left of a partition."""
+    return [message.value() for message in read_all(servers, topic, 0)]
