@@ -147,6 +147,10 @@ class Engine:
         self._parties = frozenset(parties)
         self._registry = registry
 
+    def taking(self, event_type: str) -> Sequence[str]:
+        """Names of the routes that take events of a type, in their order."""
+        return [one.route.name for one in self._by_type.get(event_type, ())]
+
     def run(self, heads: Heads, values: Sequence[bytes]) -> Outcome:
         """Route a batch, event n having the headers and the value n; of each type's routes in their order."""
         refused = [

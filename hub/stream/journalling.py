@@ -61,7 +61,7 @@ class Journalling:
             time.sleep(pause)
             pause = min(pause * 2, 10.0)
 
-    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+    def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
         """Never: what is not understood is passed over by `process`, and a fault of the journal is no record's."""
         raise RuntimeError(reject.reason)
 

@@ -10,6 +10,7 @@ from hub.routes.engine import Outcome, Refused
 from hub.sdk.errors import Reject
 from hub.stream.parked import Held, Turn, ticket_of
 from hub.stream.records import Output, Record
+from hub.stream.stage import dead_letter_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +67,23 @@ def in_turn(
                 if over:
                     turns.over.setdefault(route, set()).add(row)
     return turns
+
+
+def set_apart(
+    record: Record,
+    faults: Sequence[Refused],
+    held: Held | None,
+    ordered: Collection[str],
+    letter: Callable[[Record, Refused], DeadLetter],
+) -> list[Output]:
+    """What is written for a record that nothing can come of at the routes of `faults`, for these reasons."""
+    outputs = held.opening([record]) if held else []
+    for fault in faults:
+        if held and fault.route in ordered:
+            outputs += _Place(fault.route, held, {fault.row: fault}, (), letter).turn(fault.row, record)[0]
+        else:
+            outputs += dead_letter_outputs(record, letter(record, fault))
+    return outputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
@@ -18,8 +18,8 @@ from hub.routes.engine import Engine, Outcome, Refused, Routed
 from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.fetched import Columns, columns_of
-from hub.stream.ordering import Part, Turns, in_turn
-from hub.stream.parked import Parked
+from hub.stream.ordering import Part, Turns, in_turn, set_apart
+from hub.stream.parked import SKIP, Parked
 from hub.stream.records import Batch, Fence, Output, Read, Record
 from hub.stream.stage import dead_letter_outputs, journal_outputs
 
@@ -107,8 +107,11 @@ class Routing:
     def _route(self, came: _Came, only: Mapping[int, str], routed: set[int]) -> list[Output]:
         """`only` has the rows that are for one route alone, `routed` those that are done with already."""
         outcome = self._engine.run(came.columns.heads, came.columns.values)
-        if only or routed:
-            outcome = outcome.where(lambda row, route: row not in routed and only.get(row, route) == route)
+        if any(not fault.route for fault in outcome.refused):
+            outcome = replace(outcome, refused=self._at_routes(outcome, only))
+        over = routed | outcome.heads.given(SKIP).keys()
+        if only or over:
+            outcome = outcome.where(lambda row, route: row not in over and only.get(row, route) == route)
         turns = Turns()
         if self._parked is not None and came.batches[0].fence is not _NOBODY:
             turns = in_turn(outcome, came.parts(self._parked), self._engine.ordered, came.record, _letter)
@@ -117,11 +120,34 @@ class Routing:
         for fault in outcome.refused:
             record = came.record(fault.row)
             outputs += dead_letter_outputs(record, _letter(record, fault))
-        return outputs + _journalled(came, outcome, turns.rows | routed)
+        return outputs + _journalled(came, outcome, turns.rows | over)
 
-    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+    def _at_routes(self, outcome: Outcome, only: Mapping[int, str]) -> list[Refused]:
+        """The faults of `outcome`, those of the event itself as faults of the routes that it was for."""
+        types = outcome.heads.texts("ce_type")
+        return [
+            replace(fault, route=route)
+            for fault in outcome.refused
+            for route in (
+                [fault.route] if fault.route else self._for(types[fault.row], only.get(fault.row, ""))
+            )
+        ]
+
+    def _for(self, event_type: str, only: str) -> Sequence[str]:
+        """The places where an event that no route can take fails: one without a name, unless order matters."""
+        if only:
+            return [only]
+        routes = self._engine.taking(event_type)
+        return [""] if self._engine.ordered.isdisjoint(routes) else routes
+
+    def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
         """An event that cannot go on by any route."""
-        return dead_letter_outputs(record, letter_of(record, self.name, reject))
+        (record,) = batch.records
+        given = {name: header(record.headers, name) for name in ("ce_type", ONLY, SKIP)}
+        routes = [] if given[SKIP] else self._for(given["ce_type"], given[ONLY])
+        faults = [Refused(0, route, reject.reason, reject.field, reject.kind) for route in routes]
+        held = self._parked.of(batch) if self._parked else None
+        return set_apart(record, faults, held, self._engine.ordered, _letter)
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """What is parked is read again; nothing else is kept between batches."""

@@ -151,7 +151,8 @@ class StageRunner:
 
     async def _set_aside(self, batches: Sequence[Batch], fault: Poisoned | Refused) -> None:
         """The one record of `batches` becomes a dead letter."""
-        (record,) = [record for batch in batches for record in batch.records]
+        (batch,) = [batch for batch in batches if batch.records]
+        (record,) = batch.records
         place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
         if isinstance(fault, Poisoned):
             log.error("stage-failed", stage=self.name, kind=fault.kind, where=fault.where, **place)
@@ -159,7 +160,7 @@ class StageRunner:
         else:
             log.error("output-refused", stage=self.name, kind=fault.kind, **place)
             reject = Reject(f"Kafka refuses what it leads to: {fault.kind}", kind="refused")
-        outputs = self._stage.set_aside(record, reject)
+        outputs = self._lost(batches) + self._stage.set_aside(batch, reject)
         try:
             committed = await self._in(self._committing, self._commit, outputs, batches)
         except Refused:  # not even that: then without the payload, which lies where the letter says
@@ -184,7 +185,7 @@ class StageRunner:
                 return outputs
 
     def _process(self, batches: Sequence[Batch]) -> list[Output]:
-        lost = [output for batch in batches for output in lost_outputs(batch, self.name)]
+        lost = self._lost(batches)
         some = [batch for batch in batches if batch.records]
         try:
             return lost + (self._stage.process(some) if some else [])
@@ -192,6 +193,9 @@ class StageRunner:
             if isinstance(error, _WORLD) or not _is_a_fault(error):
                 raise
             raise Poisoned(error) from error
+
+    def _lost(self, batches: Sequence[Batch]) -> list[Output]:
+        return [output for batch in batches for output in lost_outputs(batch, self.name)]
 
     def _commit(self, outputs: Sequence[Output], batches: Sequence[Batch]) -> bool:
         return self._transactor.commit(outputs, positions_of(batches), batches[0].fence)

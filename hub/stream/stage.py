@@ -27,8 +27,12 @@ class Stage(Protocol):
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """What comes out of the batches of one transaction: results, dead letters and journal entries."""
 
-    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
-        """A record that cannot go on, for no fault that `process` could see. Raises where none may be set aside."""
+    def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
+        """The one record of `batch` cannot go on, for no fault that `process` could see.
+
+        As with any other failure, where order matters what comes later waits behind it. Raises where none may be
+        set aside.
+        """
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """The batches were not committed and will come again, here or elsewhere."""

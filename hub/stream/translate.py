@@ -97,12 +97,18 @@ class Translate:
     ) -> list[Output]:
         """As `hub.stream.parked` says how."""
         if held.turn(place, record) is not Turn.GO:
-            return held.set_aside(place, record, lambda waits: self._letter(record, waits))
+            return self._failed(place, record, held)
         try:
             events = self._events(record, seen, translated)
         except Reject as reject:
-            return held.failed(place, record, self._letter(record, reject))
+            return self._failed(place, record, held, reject)
         return events + held.passed(place, record)
+
+    def _failed(self, place: str, record: Record, held: Held, reject: Reject | None = None) -> list[Output]:
+        """What is written for a record that fails or, before it could, has to wait."""
+        if reject is None or held.turn(place, record) is not Turn.GO:
+            return held.set_aside(place, record, lambda waits: self._letter(record, waits))
+        return held.failed(place, record, self._letter(record, reject))
 
     def _events(self, record: Record, seen: set[bytes], translated: Entries) -> list[Output]:
         """A record's events that were not seen before, and their marks. Raises Reject before anything is marked."""
@@ -119,12 +125,18 @@ class Translate:
     def _place(self, record: Record) -> str:
         return f"{header(record.headers, INSTANCE)}/{header(record.headers, SOURCE)}"
 
-    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+    def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
         """A raw record that cannot go on as a whole."""
+        (record,) = batch.records
         accepted = Entries(stage="accept", outcome="accepted")
         accepted.add(record, **self._accepted(record))
-        letter = dead_letter_outputs(record, self._letter(record, reject))
-        return [*accepted.outputs((record.topic, record.partition)), *letter]
+        place = self._place(record)
+        if self._parked is None or place not in self._ordered:
+            outputs = dead_letter_outputs(record, self._letter(record, reject))
+        else:
+            held = self._parked.of(batch)
+            outputs = held.opening([record]) + self._failed(place, record, held, reject)
+        return [*accepted.outputs(batch.place), *outputs]
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Drop what was marked as seen in a batch that did not commit, and what was parked."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from hub.config import HubConfig
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.kafka import header, to_headers
+from hub.journal.entry import entries
 from hub.registry.codec import decode, encode
 from hub.routes import Route, lit
 from hub.routes.compiler import compile_route
 from hub.routes.engine import Engine
+from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.parked import Parked, ticket_of
 from hub.stream.records import Batch, Fence, Output, Read
@@ -64,18 +67,34 @@ class World:
         headers = to_headers(event.envelope)
         return Read(TOPIC, 0, self.offset, 0, event.envelope.subject.encode(), value, headers)
 
-    def again(self, dead: Output) -> Read:
-        """A dead letter, redriven."""
-        sent = resent(AsMessage(dead), DeadLetter.from_headers(dead.headers))
+    def unreadable(self, subject: int) -> Read:
+        """One whose schema is gone."""
+        return msgspec.structs.replace(self.record(0, subject), value=b"\0\xff\xff\xff\xffgone")
+
+    def again(self, dead: Output, *, skip: bool = False) -> Read:
+        """A dead letter, redriven or archived."""
+        sent = resent(AsMessage(dead), DeadLetter.from_headers(dead.headers), skip=skip)
         self.offset += 1
         return Read(sent.topic, 0, self.offset, 0, sent.key, sent.value, sent.headers)
 
     def take(self, *several: Sequence[Read]) -> dict[str, list[Any]]:
         """What several batches of one transaction lead to: amounts per route, and dead letters."""
-        fence = Fence("hub", 1, "m")
-        outputs = self.stage.process([Batch(TOPIC, 0, list(records), fence) for records in several])
-        found: dict[str, list[Any]] = {"in-order": [], "as-it-comes": [], "dead": []}
+        return self.shown(self.stage.process([self._batch(records) for records in several]))
+
+    def set_aside(self, record: Read) -> dict[str, list[Any]]:
+        """What is written where the stage failed over a record, or Kafka refused what came of it."""
+        return self.shown(self.stage.set_aside(self._batch([record]), Reject("refused", kind="refused")))
+
+    def _batch(self, records: Sequence[Read]) -> Batch:
+        return Batch(TOPIC, 0, list(records), Fence("hub", 1, "m"))
+
+    def shown(self, outputs: Sequence[Output]) -> dict[str, list[Any]]:
+        """Amounts per route, dead letters, and the ids of events of which it says that they were unrouted."""
+        found: dict[str, list[Any]] = {"in-order": [], "as-it-comes": [], "dead": [], "unrouted": []}
         for output in outputs:
+            if output.topic == topics.JOURNAL:
+                told = entries(output.value or b"")
+                found["unrouted"] += [one.event_id for one in told if one.outcome == "unrouted"]
             if output.topic == topics.DEAD_LETTERS:
                 found["dead"].append(output)
             elif output.topic == topics.inbox(COUNCIL):
@@ -83,6 +102,15 @@ class World:
                 assert output.value is not None
                 found[route].append(_amount(output.value))
         return found
+
+
+def places(found: dict[str, list[Any]]) -> list[tuple[str, int]]:
+    """Route and number of each dead letter; 0 for none."""
+    return [
+        (header(one.headers, "hub-dl-route"), ticket.number if ticket else 0)
+        for one in found["dead"]
+        for ticket in [ticket_of(one.headers)]
+    ]
 
 
 def _amount(value: bytes) -> int:
@@ -103,9 +131,8 @@ def test_a_failure_at_an_ordered_route_holds_up_its_own_subject_there_and_nothin
     )
     assert found["in-order"] == [3, 5]
     assert found["as-it-comes"] == [2, 3, 4, 5]
-    letters = [(header(one.headers, "hub-dl-route"), ticket_of(one.headers)) for one in found["dead"]]
-    assert [ticket.number for route, ticket in letters if route == "in-order" and ticket] == [1, 2, 3]
-    assert [ticket for route, ticket in letters if route == "as-it-comes"] == [None]
+    assert [number for route, number in places(found) if route == "in-order"] == [1, 2, 3]
+    assert [number for route, number in places(found) if route == "as-it-comes"] == [0]
 
 
 def test_redriven_in_any_order_they_pass_in_order_and_the_subject_is_free_again(world: World) -> None:
@@ -128,4 +155,46 @@ def test_what_did_not_commit_parks_nothing(world: World) -> None:
     batch = Batch(TOPIC, 0, [world.record(1, subject=1)], Fence("hub", 1, "m"))
     world.stage.process([batch])
     world.stage.forget([batch])
+    assert world.take([world.record(2, subject=1)])["in-order"] == [2]
+
+
+@pytest.mark.parametrize("how", ["set aside by the runner", "unreadable"])
+def test_what_no_route_could_take_holds_up_its_subject_where_order_matters_too(
+    world: World, how: str
+) -> None:
+    if how == "unreadable":
+        failed = world.take([world.unreadable(subject=1), world.record(2, subject=1)])
+        later = failed
+    else:
+        failed = world.set_aside(world.record(1, subject=1))
+        later = world.take([world.record(2, subject=1)])
+    assert sorted(places(failed))[:2] == [("as-it-comes", 0), ("in-order", 1)]
+    assert (later["in-order"], later["as-it-comes"]) == ([], [2])
+    assert ("in-order", 2) in places(later)
+    assert world.take([world.record(3, subject=2)])["in-order"] == [3]
+
+
+def test_what_comes_behind_and_is_set_aside_by_the_runner_waits_in_its_place(world: World) -> None:
+    first = world.set_aside(world.record(1, subject=1))["dead"]
+    second = world.set_aside(world.record(2, subject=1))["dead"]
+    third = world.take([world.record(3, subject=1)])["dead"]
+    waiting = [one for one in (*third, *second, *first) if header(one.headers, "hub-dl-route") == "in-order"]
+    passed = []
+    while waiting:
+        found = world.take([world.again(one) for one in waiting])
+        assert found["as-it-comes"] == []
+        passed += found["in-order"]
+        waiting = found["dead"]
+    assert passed == [1, 2, 3]
+
+
+def test_what_is_redriven_and_can_still_not_be_read_is_a_dead_letter_again_and_archived_it_is_silent(
+    world: World,
+) -> None:
+    dead = world.take([world.unreadable(subject=1)])["dead"]
+    again = world.take([world.again(one) for one in dead])
+    assert sorted(places(again)) == [("as-it-comes", 0), ("in-order", 1)]
+    assert again["unrouted"] == []
+    archived = world.take([world.again(one, skip=True) for one in again["dead"]])
+    assert archived == {"in-order": [], "as-it-comes": [], "dead": [], "unrouted": []}
     assert world.take([world.record(2, subject=1)])["in-order"] == [2]

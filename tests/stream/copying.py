@@ -46,7 +46,8 @@ class Copy:
             for record in batch.records
         ]
 
-    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
+    def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
+        (record,) = batch.records
         letter = DeadLetter(
             stage=self.name,
             reason=reject.reason,

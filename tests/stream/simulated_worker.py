@@ -106,9 +106,9 @@ class Numbering:
             raise ValueError("no record is to be this bad")
         return [_output(record, value, number)]
 
-    def set_aside(self, record: Record, reject: Reject) -> list[Output]:
-        self._held.pop((record.topic, record.partition), None)
-        return [_output(record, b"letter", self._number(record, NOBODY))]
+    def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
+        (record,) = batch.records
+        return [_output(record, b"letter", self._number(record, batch.fence))]
 
     def forget(self, batches: Iterable[Batch]) -> None:
         for batch in batches:
