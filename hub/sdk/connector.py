@@ -109,6 +109,11 @@ class Connector(Generic[C]):
             self._http = self.open_http()
         return self._http
 
+    @property
+    def credential_expires(self) -> float:
+        """When the credential in use ends, epoch seconds; 0 for never or unknown. Shown to operators."""
+        return self._http.health.credential_expires if self._http is not None else 0.0
+
     async def close(self) -> None:
         """Called once when the hub stops, on the loop that used it; release what was opened, then call `super`."""
         if self._http is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, ClassVar, Generic
 
 from hub.events.envelope import Event
@@ -47,6 +48,8 @@ class Sink(Connector[C], Generic[C]):
 
     name = "sink"
     accepts: ClassVar[tuple[type[EventData], ...]]
+    #: How long one `find` and `deliver` may take; then it is cancelled, and tried again like any other failure.
+    patience: ClassVar[timedelta] = timedelta(minutes=2)
 
     def wants(self, event: Event) -> bool:
         """Whether an event of an accepted type is for this instance; pure. One that is not is passed over.

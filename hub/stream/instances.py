@@ -22,7 +22,7 @@ import structlog
 from hub.sdk.connector import Connector
 from hub.sdk.errors import HubError, Retry, Stop
 from hub.stream import topics
-from hub.stream.controls import Controls
+from hub.stream.conditions import Oversight
 from hub.stream.reading import KafkaLog, Log
 from hub.stream.records import Batch, Fence, Output, Positions
 from hub.stream.transactions import Transactor
@@ -35,19 +35,11 @@ Place = tuple[str, int]
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How a source stands, as kept in `hub.connectors`. Times in epoch seconds, 0 for never or unknown.
-
-    `cursor` is the kind's own. `polled_at` is the last round that went well, `landed_at` the last that brought
-    something. `error` is what the last round ended with, in the system's own words where its connector finds
-    them; `halted_at` says that a person must see to it.
-    """
+    """Where a source stands, as kept in `hub.connectors`: the kind's own cursor, and when that was written, in
+    epoch seconds, 0 for never."""
 
     cursor: str | None = None
     polled_at: float = 0
-    landed_at: float = 0
-    error: str = ""
-    halted_at: float = 0
-    credential_expires: float = 0
 
 
 @dataclass(slots=True)
@@ -107,6 +99,7 @@ class Desk:
         self.partition = partition
         self.state = Cursor()
         self.notes: dict[str, bytes] = {}
+        self.brought = False  # whether anything was landed since this was last set
         self._host = host
         self._limit: asyncio.Timeout | None = None
         self._patience = 0.0
@@ -132,8 +125,7 @@ class Desk:
                     notes.pop(name, None)
                 else:
                     notes[name] = value
-        # A halt ends with a restart: whoever restarts has seen to it.
-        return msgspec.structs.replace(state, halted_at=0, error=""), notes
+        return state, notes
 
     async def commit(
         self,
@@ -143,28 +135,22 @@ class Desk:
     ) -> None:
         """Land `outputs` and note the new cursor, and `notes` (None takes one away). Raises Fenced."""
         landed = list(outputs)
-        state = Cursor(
-            cursor=cursor,
-            polled_at=time(),
-            landed_at=time() if landed else self.state.landed_at,
-            credential_expires=self.state.credential_expires,
-        )
+        brought = bool(landed)
+        state = Cursor(cursor=cursor, polled_at=time())
         for name, value in (notes or {}).items():
             landed.append(Output(topics.CONNECTORS, f"{self.key}#{name}".encode(), value, [], self.partition))
-        await self.write(landed, state)
+        landed.append(
+            Output(topics.CONNECTORS, self.key.encode(), msgspec.json.encode(state), [], self.partition)
+        )
+        if not await self._host.commit(landed, (topics.CONNECTORS, self.partition)):
+            raise Fenced
+        self.state, self.brought = state, self.brought or brought
         for name, value in (notes or {}).items():
             if value is None:
                 self.notes.pop(name, None)
             else:
                 self.notes[name] = value
         self.health.good_at, self.health.error = state.polled_at, ""
-
-    async def write(self, outputs: list[Output], state: Cursor) -> None:
-        """Outputs and a whole state in one transaction. Raises Fenced."""
-        kept = Output(topics.CONNECTORS, self.key.encode(), msgspec.json.encode(state), [], self.partition)
-        if not await self._host.commit([*outputs, kept], (topics.CONNECTORS, self.partition)):
-            raise Fenced
-        self.state = state
 
     async def within(self, patience: float, round_: Coroutine[Any, Any, float]) -> float:
         """A round's result. Raises TimeoutError when it took longer than `patience` without progress."""
@@ -196,13 +182,13 @@ class Instances:
         partitions: int,
         transactor: Transactor,
         fence: Callable[[], tuple[Fence, Positions]],
-        controls: Controls,
+        oversight: Oversight,
     ) -> None:
         self._works = dict(works)
         self._partitions = partitions
         self._transactor = transactor
         self._fence = fence
-        self._controls = controls
+        self._controls, self._conditions = oversight.controls, oversight.conditions
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
         self._running: dict[str, asyncio.Task[None]] = {}
         self.health: dict[str, Health] = {}
@@ -284,9 +270,11 @@ class Instances:
                 wait = (error.after if isinstance(error, Retry) else None) or pause
                 log.warning("poller-retries", instance=desk.key, reason=reason, seconds=round(wait, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
-                await self._tell(desk, reason)
+                desk.health.error = reason
+                self._conditions.tell(desk.key, self._conditions.of(desk.key).bad(reason))
             else:
                 pause = _FIRST_PAUSE
+                self._well(desk, work)
             desk.expect(wait)
             if wait:
                 await asyncio.sleep(wait)
@@ -296,21 +284,19 @@ class Instances:
             desk.health.through_by = inf
             await self._controls.until_running(instance)
 
-    async def _tell(self, desk: Desk, reason: str) -> None:
-        """Have operators see what a round ended with; the same again is not written again."""
-        desk.health.error = reason
-        if reason != desk.state.error:
-            await desk.write([], msgspec.structs.replace(desk.state, error=reason))
+    def _well(self, desk: Desk, work: Work) -> None:
+        told = self._conditions.of(desk.key).good(work.connector, event=desk.brought)
+        self._conditions.tell(desk.key, told)
+        desk.brought = False
 
     async def _halt(self, desk: Desk, instance: str, reason: str) -> None:
+        """Wait for a person. A restart is one, too: whoever restarts has seen to it."""
         log.error("poller-halted", instance=desk.key, reason=reason)
         desk.health.error, desk.health.halted, desk.health.through_by = reason, True, inf
-        halted = time()
-        await desk.write([], msgspec.structs.replace(desk.state, error=reason, halted_at=halted))
-        await self._controls.until_running(instance, since=halted)
+        self._conditions.tell(desk.key, self._conditions.of(desk.key).bad(reason, halted=True))
+        await self._controls.until_running(instance, since=time())
         log.info("poller-resumed", instance=desk.key)
         desk.health.halted = False
-        await desk.write([], msgspec.structs.replace(desk.state, error="", halted_at=0))
 
 
 def partition_of(key: str, partitions: int) -> int:

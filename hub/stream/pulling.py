@@ -1,15 +1,17 @@
-"""Which work each pulled source of the fleet is."""
+"""Which work each pulled source and each export sink of the fleet is."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from hub.sdk.connector import Source
+from hub.sdk.connector import Connector
 from hub.sdk.files import FileDropSource, RegisterSource
 from hub.sdk.fleet import Fleet
 from hub.sdk.mailbox import MailboxSource
 from hub.sdk.polling import PollingSource
+from hub.sdk.sinks import ExportSink
+from hub.stream.exporting import Exporting
 from hub.stream.filing import Filing
 from hub.stream.instances import Work, partition_of
 from hub.stream.mailing import Mailing
@@ -24,7 +26,7 @@ def works(fleet: Fleet, servers: str, partitions: int, folder: Path) -> dict[str
     """By key, `<instance>/<source>`. `folder` is this worker's own, for what can be fetched again."""
     made, log = {}, KafkaLog(servers)
     for member in fleet.members.values():
-        for source in member.sources:
+        for source in dict.fromkeys((*member.sources, *member.sinks)):
             key = key_of(source)
             work = work_of(source, key, log, partition_of(key, partitions), folder)
             if work is not None:
@@ -32,17 +34,19 @@ def works(fleet: Fleet, servers: str, partitions: int, folder: Path) -> dict[str
     return made
 
 
-def key_of(source: Source[Any, Any]) -> str:
-    """The key of a source in `hub.connectors`."""
+def key_of(source: Connector[Any]) -> str:
+    """The key of a source or sink in `hub.connectors`."""
     return f"{source.instance.name}/{source.name}"
 
 
-def work_of(source: Source[Any, Any], key: str, log: Log, partition: int, folder: Path) -> Work | None:
-    """The work of a source; None for one that is not run by a worker. Arguments as for `works`."""
+def work_of(source: Connector[Any], key: str, log: Log, partition: int, folder: Path) -> Work | None:
+    """The work of a source or sink; None for one whose turn is never its own. Arguments as for `works`."""
     if isinstance(source, PollingSource):
         return Polling(source)
     if isinstance(source, MailboxSource):
         return Mailing(source)
+    if isinstance(source, ExportSink):
+        return Exporting(source, RegisterCache(log, folder / "registers", key, partition))
     if isinstance(source, RegisterSource):
         cache = RegisterCache(log, folder / "registers", key, partition)
         return Registering(source, Spool(folder / "spool", key), cache)

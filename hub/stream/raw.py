@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hub.events.kafka import header
 from hub.sdk.connector import FAULT, Source
 from hub.stream import topics
 from hub.stream.records import MAX_BYTES, Output
 
 #: Headers of a raw record, written by whoever accepted it.
 RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
+
+#: Attributes of a record that tells what came of a delivery: the case of the event, and its id.
+CASE, CAUSE = "case", "cause"
 
 _BESIDE = "hub-with-"
 
@@ -34,6 +38,11 @@ def raw_output(
         *((_BESIDE + name.lower(), text.encode(errors="replace")) for name, text in attributes.items()),
     ]
     return Output(topics.raw(source.instance.connector), key.encode(), body, headers)
+
+
+def beside(headers: Iterable[tuple[str, bytes | None]], name: str) -> str:
+    """One of the attributes; empty where there is none."""
+    return header(headers, _BESIDE + name)
 
 
 def attributes_of(headers: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:

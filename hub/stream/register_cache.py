@@ -6,14 +6,17 @@ The copy is SQLite, one file per source, so that a register of any length costs 
 
 from __future__ import annotations
 
+import hashlib
 import re
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from time import time
 
+import msgspec
 import structlog
 
+from hub.sdk.sinks import Entry
 from hub.stream import topics
 from hub.stream.reading import Log
 from hub.stream.records import Output
@@ -29,6 +32,12 @@ CREATE TABLE IF NOT EXISTS copy (offset INTEGER NOT NULL, read_at REAL NOT NULL)
 """
 
 _SEPARATOR = b"\x1f"
+
+
+def entry_output(owner: str, partition: int, entry: Entry) -> Output:
+    """The record that does to a register what an event does."""
+    row = None if entry.row is None else msgspec.json.encode(entry.row)
+    return Output(topics.REGISTERS, owner.encode() + _SEPARATOR + entry.key.encode(), row, [], partition)
 
 
 class RegisterCache:
@@ -48,13 +57,13 @@ class RegisterCache:
         """Bring the copy up to what is committed. Raises KafkaException."""
         try:
             self._database = self._connect()
-            self._catch_up()
+            self.catch_up()
         except sqlite3.DatabaseError:
             logger.warning("register-copy-dropped", path=self._path.name)
             self.close()
             self._path.unlink(missing_ok=True)
             self._database = self._connect()
-            self._catch_up()
+            self.catch_up()
 
     def close(self) -> None:
         """Close the file."""
@@ -94,6 +103,21 @@ class RegisterCache:
         asked = "SELECT count(*) FROM entries WHERE seen IS NOT ?"
         return int(self._sql.execute(asked, (unseen_in,)).fetchone()[0])
 
+    def after(self, key: str, most: int) -> list[tuple[str, bytes]]:
+        """The entries that follow a key, in order."""
+        found: list[tuple[str, bytes]] = self._sql.execute(
+            "SELECT key, row FROM entries WHERE key > ? ORDER BY key LIMIT ?", (key, most)
+        ).fetchall()
+        return found
+
+    def digest(self) -> str:
+        """SHA-256 of all entries in order, hex; empty where there is none."""
+        digest, empty = hashlib.sha256(), True
+        for key, row in self._sql.execute("SELECT key, row FROM entries ORDER BY key"):
+            empty = False
+            digest.update(b"%d %s %d %s " % (len(key), key.encode(), len(row), row))
+        return "" if empty else digest.hexdigest()
+
     def read_up(self) -> None:
         """Our own entries are in the copy already: next time, reading begins behind them. Raises KafkaException."""
         _, high = self._log.bounds(topics.REGISTERS, self._partition)
@@ -116,7 +140,8 @@ class RegisterCache:
         database.executescript(_TABLES)
         return database
 
-    def _catch_up(self) -> None:
+    def catch_up(self) -> None:
+        """Read what was committed since. Raises KafkaException."""
         low, high = self._log.bounds(topics.REGISTERS, self._partition)
         known = self._sql.execute("SELECT offset, read_at FROM copy").fetchone()
         start = known[0] if known and low <= known[0] <= high and time() - known[1] < _TRUSTED_S else -1

@@ -16,6 +16,7 @@ DEAD_LETTERS = "dead-letters"
 JOURNAL = "hub.journal"
 CONNECTORS = "hub.connectors"
 CONTROLS = "hub.controls"
+INSTANCES = "hub.instances"
 REGISTERS = "hub.registers"
 SUBSCRIPTIONS = "hub.subscriptions"
 DELIVERIES = "hub.deliveries"
@@ -88,6 +89,7 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
         kept(SEEN, config.dedup_window_days),
         compacted(CONNECTORS, kafka.partitions),
         compacted(CONTROLS, 1),
+        compacted(INSTANCES, 1),
         # A copy of a register that is a few days old must still hear of what was removed.
         compacted(REGISTERS, kafka.partitions, **{"delete.retention.ms": str(7 * _DAY_MS)}),
         compacted(DELIVERIES, kafka.partitions),

@@ -18,19 +18,22 @@ from hub.loading import Loaded
 from hub.stream import memory, topics
 from hub.stream.app import make_app
 from hub.stream.committing import KafkaCommitter
+from hub.stream.conditions import Conditions, Oversight
 from hub.stream.controls import Controls
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside, kept_s
 from hub.stream.inboxes import KafkaInboxes
+from hub.stream.ingest import Ingest
 from hub.stream.instances import Instances
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
 from hub.stream.pulling import works
-from hub.stream.recipients import Webhooks
+from hub.stream.recipients import Several, Webhooks
 from hub.stream.records import Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
+from hub.stream.sinking import Sinks
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate, ordered_places
@@ -57,8 +60,14 @@ class Worker:
 
         subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
         clock, inboxes, controls = LoopClock(), KafkaInboxes(self._servers), Controls()
+        ingest = Ingest(self._servers)
+        oversight = Oversight(controls, Conditions(ingest.put))
+        registry, partitions = self._loaded.registry, config.kafka.partitions
         outside = Outside(
-            Webhooks(subscriptions, sender, self._loaded.registry),
+            Several(
+                Webhooks(subscriptions, sender, registry),
+                Sinks(self._loaded.fleet, registry, partitions, oversight),
+            ),
             inboxes,
             KafkaCommitter(self._transactor("deliver")),
             lambda send: Lanes(send, Schedule(speed=config.delivery.speed), clock),
@@ -71,14 +80,20 @@ class Worker:
         )
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
-        polling = self._instances(controls, lambda: _fence(app))
+        polling = Instances(
+            works(self._loaded.fleet, self._servers, partitions, self._data_dir / "workers" / self._name),
+            partitions,
+            self._transactor("poll"),
+            lambda: _fence(app),
+            oversight,
+        )
         agents: dict[Any, list[str]] = dict(stages)
         agents[delivering] = [topics.inbox(party) for party in config.parties]
         agents[polling] = [topics.CONNECTORS]
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
-        running = [*(stage.run() for stage in stages), delivering.run()]
+        running = [*(stage.run() for stage in stages), delivering.run(), oversight.conditions.run()]
         tasks = [asyncio.create_task(one) for one in running]
         try:
             memory.settle()
@@ -92,15 +107,10 @@ class Worker:
             await self._stop(app, tasks, polling)
             subscriptions.close()
             controls.close()
+            await loop.run_in_executor(None, ingest.close)
             await loop.run_in_executor(None, inboxes.close)
             await sender.close()
             await self._loaded.fleet.close()
-
-    def _instances(self, controls: Controls, fence: Callable[[], tuple[Fence, Positions]]) -> Instances:
-        partitions = self._loaded.settings.config.kafka.partitions
-        folder = self._data_dir / "workers" / self._name
-        made = works(self._loaded.fleet, self._servers, partitions, folder)
-        return Instances(made, partitions, self._transactor("poll"), fence, controls)
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded

@@ -18,12 +18,13 @@ from hub.sdk import FileSettings, Instance, Record
 from hub.sdk.connector import Source
 from hub.sdk.fleet import Fleet, Member
 from hub.stream import topics
+from hub.stream.conditions import Conditions, Oversight
 from hub.stream.controls import Controls
 from hub.stream.instances import Instances
 from hub.stream.pulling import works
 from hub.stream.raw import attributes_of
 from hub.stream.reading import read_all
-from hub.stream.records import Fence, Positions
+from hub.stream.records import Fence, Output, Positions
 from hub.stream.transactions import Transactor
 
 PARTITIONS = 2
@@ -88,12 +89,17 @@ async def at_work(
     made = works(Fleet({source.instance.name: member}), kafka, PARTITIONS, folder)
     transactor = Transactor(kafka, f"t-{uuid.uuid4().hex[:8]}")
     fence = borrowed.membership()
-    instances = Instances(made, PARTITIONS, transactor, lambda: fence, controls or Controls())
+    oversight = Oversight(controls or Controls(), Conditions(_untold))
+    instances = Instances(made, PARTITIONS, transactor, lambda: fence, oversight)
     await instances.assigned(range(PARTITIONS))
     try:
         yield instances
     finally:
         await instances.close()
+
+
+async def _untold(_: Output) -> None:
+    """How a source gets on is nobody's business here."""
 
 
 def new_instance(kafka: str) -> Instance:
