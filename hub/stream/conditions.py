@@ -29,7 +29,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Times in epoch seconds, 0 for never or unknown.
 
     `good_at` is when it last worked, `event_at` when that last brought or delivered something. `error` is what went
-    wrong since, in the system's own words where its connector finds them. `halted` says that a person must act.
+    wrong last, in the system's own words where its connector finds them. `halted` says that a person must act.
     """
 
     good_at: float = 0
@@ -39,12 +39,21 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     halted: bool = False
     credential_expires: float = 0
 
+    @property
+    def state(self) -> str:
+        """In a word: `halted`, `failing`, `well`, or `unknown`."""
+        if self.halted or self.error_at > self.good_at:
+            return "halted" if self.halted else "failing"
+        return "well" if self.good_at else "unknown"
+
     def good(self, connector: Connector[Any], *, event: bool) -> Condition:
         """It worked."""
         now = time()
-        return Condition(
+        return msgspec.structs.replace(
+            self,
             good_at=now,
             event_at=now if event else self.event_at,
+            halted=False,
             credential_expires=connector.credential_expires,
         )
 
@@ -121,8 +130,10 @@ class Oversight:
 
 def _differs(before: Condition, now: Condition) -> bool:
     """Whether it is worth a record; that all is well as before is told now and then."""
-    stale = now.good_at - before.good_at > _STALE_S or now.event_at - before.event_at > _STALE_S
-    told = ("error", "halted", "credential_expires")
+    stale = any(
+        getattr(now, at) - getattr(before, at) > _STALE_S for at in ("good_at", "event_at", "error_at")
+    )
+    told = ("error", "state", "credential_expires")
     return stale or any(getattr(before, name) != getattr(now, name) for name in told)
 
 

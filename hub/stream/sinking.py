@@ -7,7 +7,7 @@ notes the delivery. A sink is told at most one thing twice: what a worker was de
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from time import time
 from typing import Any
 
@@ -40,9 +40,17 @@ _DOUBT_S = 60.0
 class Sinks:
     """The sinks of a fleet, by party."""
 
-    def __init__(self, fleet: Fleet, registry: Registry, partitions: int, oversight: Oversight) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        registry: Registry,
+        partitions: int,
+        oversight: Oversight,
+        now: Callable[[], float] = time,
+    ) -> None:
         self._registry = registry
-        made = time()
+        self._now = now
+        made = now()
         self._of: dict[str, list[_Desk]] = {}
         for member in fleet.members.values():
             for sink in member.sinks:
@@ -51,7 +59,7 @@ class Sinks:
 
     def of(self, party: str) -> Sequence[Recipient]:
         """Those of a party; asked whenever partitions are taken over."""
-        return [_Recipient(desk, self._registry) for desk in self._of.get(party, ())]
+        return [_Recipient(desk, self._registry, self._now() + _DOUBT_S) for desk in self._of.get(party, ())]
 
 
 class _Desk:
@@ -118,12 +126,12 @@ class _Recipient:
 
     stage = "sink"
 
-    def __init__(self, desk: _Desk, registry: Registry) -> None:
+    def __init__(self, desk: _Desk, registry: Registry, doubted: float) -> None:
         self.id = f"sink/{desk.key}"
         self.created = desk.made
         self._desk = desk
         self._registry = registry
-        self._doubted = time() + _DOUBT_S
+        self._doubted = doubted
         self._tried: set[str] = set()
 
     def wants(self, event_type: str) -> bool:
