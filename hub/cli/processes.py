@@ -42,6 +42,8 @@ def gateway(
     from hub.gateway.state import Gateway
     from hub.journal.queries import Queries
     from hub.loading import load_hub
+    from hub.stream.conditions import Conditions, KnownConditions, Oversight
+    from hub.stream.controls import Controls
     from hub.stream.ingest import Ingest
     from hub.stream.job_runner import JobRunner
     from hub.stream.jobs import Jobs
@@ -55,8 +57,9 @@ def gateway(
     ingest = Ingest(kafka, settings.max_in_flight)
     subscriptions = Subscriptions()
     subscriptions.follow(kafka)
-    jobs = Jobs()
-    jobs.follow(kafka)
+    jobs, controls, known = Jobs(), Controls(), KnownConditions()
+    for one in (jobs, controls, known):
+        one.follow(kafka)
     journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
     runner = JobRunner(kafka, jobs, works(kafka, jobs, journal, trial), journal.settle)
     state = Gateway(
@@ -67,13 +70,16 @@ def gateway(
         jobs=jobs,
         journal=journal,
         trial=trial,
+        oversight=Oversight(controls, Conditions(ingest.put)),
+        known_conditions=known,
         master_key=(data_dir / "master.key").read_bytes(),
         operator_token=(data_dir / "operator.token").read_text().strip(),
     )
     runner.start()
     uvloop.run(_serve(state, settings.host, port, say_ready))
     runner.close()
-    jobs.close()
+    for one in (jobs, controls, known):
+        one.close()
     subscriptions.close()
     ingest.close()
 
@@ -95,13 +101,16 @@ async def _serve(state: Gateway, host: str, port: int, on_ready: Callable[[], No
             timeout_graceful_shutdown=5,
         )
     )
-    async with listening(state.loaded.fleet, state.ingest):
+    conditions = state.oversight.conditions
+    async with listening(state.loaded.fleet, state.ingest, conditions):
+        telling = asyncio.create_task(conditions.run())
         serving = asyncio.create_task(server.serve())
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.02)
         if server.started:
             on_ready()
         await serving
+        telling.cancel()
 
 
 def worker(

@@ -17,6 +17,9 @@ def status(data_dir: DataDir = DATA_DIR, as_json: Json = False) -> None:
         return
     typer.echo(f"gateway {client.gateway}, Kafka {found['kafka']}")
     typer.echo(f"{found['instances']} connector instances, {found['subscriptions']} active subscriptions")
+    for state in ("failing", "halted"):
+        for part in found[state]:
+            typer.echo(f"  {state}: {part}; see hub connector show {part.partition('/')[0]}")
     for name, count in found["counts"]["outcomes"].items():
         typer.echo(f"  {name:<28} {count}")
     typer.echo(f"  {'open failures':<28} {found['counts']['open_failures']}")

@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub.gateway import failures, jobs, replays
+from hub.gateway import failures, instances, jobs, replays
 from hub.gateway.api import router
 from hub.gateway.metrics import JournalMetrics
 from hub.gateway.problems import problem
@@ -23,7 +23,9 @@ def make_gateway(state: Gateway) -> FastAPI:
     """The app over its parts."""
     app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
     app.state.gateway = state
-    webhooks = Webhooks(state.loaded.fleet, state.ingest, state.config.gateway.max_body_bytes)
+    webhooks = Webhooks(
+        state.loaded.fleet, state.ingest, state.oversight.conditions, state.config.gateway.max_body_bytes
+    )
     metrics = JournalMetrics(state.journal)
 
     async def healthz(_: Request) -> Response:
@@ -46,7 +48,7 @@ def make_gateway(state: Gateway) -> FastAPI:
         Route("/metrics", show_metrics),
         *registry_routes(state.loaded.registry),
     ]
-    for one in (router, failures.router, jobs.router, replays.router):
+    for one in (router, instances.router, failures.router, jobs.router, replays.router):
         app.include_router(one)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid_request)

@@ -14,6 +14,7 @@ from hub.sdk.errors import Reject
 from hub.sdk.fleet import Fleet
 from hub.sdk.hl7 import Fault, Framer, Message, Unframed, acknowledgement, framed
 from hub.sdk.listener import ListenerSettings, ListenerSource
+from hub.stream.conditions import Conditions
 from hub.stream.ingest import Ingest, KafkaAway
 from hub.stream.raw import raw_output
 
@@ -26,10 +27,10 @@ _MOST = 100
 
 
 @asynccontextmanager
-async def listening(fleet: Fleet, ingest: Ingest) -> AsyncIterator[dict[str, int]]:
+async def listening(fleet: Fleet, ingest: Ingest, conditions: Conditions) -> AsyncIterator[dict[str, int]]:
     """All listeners of the fleet, open while the block runs; gives the port of each instance. Raises OSError."""
     doors = [
-        _Door(source, ingest)
+        _Door(source, ingest, conditions)
         for member in fleet.members.values()
         for source in member.sources
         if isinstance(source, ListenerSource)
@@ -44,7 +45,8 @@ async def listening(fleet: Fleet, ingest: Ingest) -> AsyncIterator[dict[str, int
 class _Door:
     """One listener. Messages of one connection are taken in their order, one at a time."""
 
-    def __init__(self, source: ListenerSource[Any, Any], ingest: Ingest) -> None:
+    def __init__(self, source: ListenerSource[Any, Any], ingest: Ingest, conditions: Conditions) -> None:
+        self._conditions = conditions
         self.instance = source.instance.name
         self._source = source
         self._ingest = ingest
@@ -112,8 +114,10 @@ class _Door:
             source.check(message)
             raw_id = source.raw_id(body, message)
             await self._ingest.put(raw_output(source, raw_id, source.raw_key(body, message), body, {}))
+            self._conditions.good(source, event=True)
         except Reject as reject:
             fault = source.fault(reject)
+            self._conditions.bad(source, reject.reason)
             log.info("mllp-rejected", instance=self.instance, reason=reject.reason)
         except KafkaAway as away:
             fault, later = Fault("207", "", str(away)), True

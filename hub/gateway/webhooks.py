@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from hub.gateway.problems import problem
 from hub.journal.entry import Entry
-from hub.sdk.connector import Instance
 from hub.sdk.errors import Reject, Unauthorised
 from hub.sdk.fleet import Fleet
 from hub.sdk.webhook import Answer, Landed, Request, WebhookSource
+from hub.stream.conditions import Conditions
 from hub.stream.ingest import Ingest, KafkaAway
 from hub.stream.raw import raw_output
 from hub.stream.stage import journal_output
@@ -37,9 +37,10 @@ AnySource = WebhookSource[Any, Any]
 class Webhooks:
     """`/webhooks/<instance>` and what is below it: to the source that takes or serves the method and path."""
 
-    def __init__(self, fleet: Fleet, ingest: Ingest, max_body_bytes: int) -> None:
+    def __init__(self, fleet: Fleet, ingest: Ingest, conditions: Conditions, max_body_bytes: int) -> None:
         self._fleet = fleet
         self._ingest = ingest
+        self._conditions = conditions
         self._max_body_bytes = max_body_bytes
         self._refused_in: dict[str, int] = {}
         self._landed: OrderedDict[str, None] = OrderedDict()
@@ -84,10 +85,10 @@ class Webhooks:
         try:
             response: Response = await handle(source, request)
         except Unauthorised as error:
-            await self._note_refusal(source.instance, error)
+            await self._note_refusal(source, error)
             return self._refusal(source, request, problem(401, "Not genuine", error.reason), error)
         except Reject as error:
-            await self._note_refusal(source.instance, error)
+            await self._note_refusal(source, error)
             return self._refusal(source, request, problem(422, "Not acceptable", error.reason), error)
         except KafkaAway as away:
             later = problem(503, "Try again later", str(away), {"retry-after": "5"})
@@ -99,6 +100,7 @@ class Webhooks:
         raw_id = source.raw_id(request)
         kept = {name: request.headers[name] for name in source.keeps if name in request.headers}
         await self._ingest.put(raw_output(source, raw_id, source.raw_key(request), request.body, kept))
+        self._conditions.good(source, event=True)
         landed = Landed(raw_id, raw_id in self._landed)
         self._landed[raw_id] = None
         if len(self._landed) > _REMEMBERED:
@@ -137,8 +139,10 @@ class Webhooks:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def _note_refusal(self, instance: Instance, refusal: Reject) -> None:
+    async def _note_refusal(self, source: AnySource, refusal: Reject) -> None:
         """The fact alone, and at most once a minute: a flood of forgeries must not fill the journal."""
+        instance = source.instance
+        self._conditions.bad(source, refusal.reason)
         minute = int(time() // 60)
         if self._refused_in.get(instance.name) == minute:
             return

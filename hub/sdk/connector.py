@@ -72,6 +72,8 @@ class Connector(Generic[C]):
     """
 
     name: ClassVar[str]
+    kind: ClassVar[str] = ""
+    """What kind of source or sink it is, in a word; its base says it."""
     config_model: ClassVar[type[ConnectorConfig]]
 
     def __init__(self, instance: Instance, config: C, clock: Clock | None = None) -> None:
@@ -88,6 +90,11 @@ class Connector(Generic[C]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.instance.name}>"
+
+    @property
+    def key(self) -> str:
+        """What tells it from all others of the hub, for as long as it is configured: `<instance>/<name>`."""
+        return f"{self.instance.name}/{self.name}"
 
     @property
     def used(self) -> bool:

@@ -54,6 +54,7 @@ class FileDropSource(Source[C, R], Generic[C, R]):
     """
 
     name = "files"
+    kind = "files"
     every: ClassVar[timedelta] = timedelta(minutes=1)
     #: How long listing, or one piece of a file, may take; then the round is cancelled and begun again later.
     patience: ClassVar[timedelta] = timedelta(minutes=2)
@@ -142,7 +143,7 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
     and changes is told, its removals are not, and the file goes to quarantine with that reason.
     """
 
-    full_register: ClassVar[bool] = True
+    kind = "register"
     row_model: ClassVar[type[Record]]
     #: The share of entries that may disappear at once. 1 lets all of them.
     most_removed: ClassVar[float] = 0.3

@@ -44,6 +44,7 @@ class ListenerSource(Source[C, R], Generic[C, R]):
     """
 
     name = "mllp"
+    kind = "listener"
     #: Message types taken, `("REF^I12", "REF^I13")`; any other is answered `AE` with 200 or 201.
     takes: ClassVar[tuple[str, ...]] = ()
     largest: ClassVar[int] = 1 << 20

@@ -34,6 +34,7 @@ class MailboxSource(Source[C, R], Generic[C, R]):
     """
 
     name = "mailbox"
+    kind = "mailbox"
     every: ClassVar[timedelta] = timedelta(minutes=5)
     #: How long one call, or one piece of a download, may take; then the round is cancelled and begun again later.
     patience: ClassVar[timedelta] = timedelta(minutes=1)

@@ -37,6 +37,7 @@ class PollingSource(Source[C, R], Generic[C, R]):
     `hub.sdk.paging` has the usual ways through a list; for a search by time there is `SearchSource`.
     """
 
+    kind = "polling"
     every: ClassVar[timedelta] = timedelta(minutes=5)
     patience: ClassVar[timedelta] = timedelta(minutes=1)
     """How long one `fetch` may take; then it is cancelled, and the same cursor asked for again later."""

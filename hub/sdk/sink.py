@@ -47,6 +47,7 @@ class Sink(Connector[C], Generic[C]):
     """
 
     name = "sink"
+    kind = "sink"
     accepts: ClassVar[tuple[type[EventData], ...]]
     #: How long one `find` and `deliver` may take; then it is cancelled, and tried again like any other failure.
     patience: ClassVar[timedelta] = timedelta(minutes=2)

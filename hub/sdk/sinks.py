@@ -85,6 +85,7 @@ class ExportSink(_Filing[C], Generic[C]):
     raises `Retry` it is called again later with the rows of then; `Stop` halts the instance.
     """
 
+    kind = "export"
     every: ClassVar[timedelta] = timedelta(days=1)
 
     def entry(self, event: Event) -> Entry:

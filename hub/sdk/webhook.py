@@ -128,6 +128,7 @@ class WebhookSource(Source[C, R], Generic[C, R]):
     """
 
     name = "webhook"
+    kind = "webhook"
     #: Methods and paths that bring records, `("POST /$process-message",)`. A path is exact; `*` for the last
     #: segment takes any one segment.
     takes: ClassVar[tuple[str, ...]] = ("POST /",)

@@ -46,24 +46,9 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             return "halted" if self.halted else "failing"
         return "well" if self.good_at else "unknown"
 
-    def good(self, connector: Connector[Any], *, event: bool) -> Condition:
-        """It worked."""
-        now = time()
-        return msgspec.structs.replace(
-            self,
-            good_at=now,
-            event_at=now if event else self.event_at,
-            halted=False,
-            credential_expires=connector.credential_expires,
-        )
-
-    def bad(self, reason: str, *, halted: bool = False) -> Condition:
-        """It did not."""
-        return msgspec.structs.replace(self, error=reason, error_at=time(), halted=halted)
-
 
 class Conditions:
-    """Those of what this process runs. `tell` may be called as often as one likes."""
+    """Those of what this process runs. `good` and `bad` may be called as often as one likes."""
 
     def __init__(self, put: Callable[[Output], Awaitable[Any]]) -> None:
         self._put = put
@@ -74,9 +59,21 @@ class Conditions:
         """As it was told last."""
         return self._now.get(key, _UNKNOWN)
 
-    def tell(self, key: str, condition: Condition) -> None:
-        """It is so from now on."""
-        self._now[key] = condition
+    def good(self, part: Connector[Any], *, event: bool) -> None:
+        """It worked; `event` says that it brought or delivered something."""
+        now, before = time(), self.of(part.key)
+        self._now[part.key] = msgspec.structs.replace(
+            before,
+            good_at=now,
+            event_at=now if event else before.event_at,
+            halted=False,
+            credential_expires=part.credential_expires,
+        )
+
+    def bad(self, part: Connector[Any], reason: str, *, halted: bool = False) -> None:
+        """It did not."""
+        told = {"error": reason, "error_at": time(), "halted": halted}
+        self._now[part.key] = msgspec.structs.replace(self.of(part.key), **told)
 
     async def run(self) -> None:
         """Write what changed, until cancelled."""

@@ -263,7 +263,7 @@ class Instances:
             except Fenced:
                 raise
             except Stop as stop:
-                await self._halt(desk, instance, stop.reason)
+                await self._halt(desk, work, stop.reason)
                 continue
             except Exception as error:  # noqa: BLE001 - one instance's fault must not stop the others
                 reason = _reason(error, work.patience)
@@ -271,10 +271,11 @@ class Instances:
                 log.warning("poller-retries", instance=desk.key, reason=reason, seconds=round(wait, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 desk.health.error = reason
-                self._conditions.tell(desk.key, self._conditions.of(desk.key).bad(reason))
+                self._conditions.bad(work.connector, reason)
             else:
                 pause = _FIRST_PAUSE
-                self._well(desk, work)
+                self._conditions.good(work.connector, event=desk.brought)
+                desk.brought = False
             desk.expect(wait)
             if wait:
                 await asyncio.sleep(wait)
@@ -284,17 +285,12 @@ class Instances:
             desk.health.through_by = inf
             await self._controls.until_running(instance)
 
-    def _well(self, desk: Desk, work: Work) -> None:
-        told = self._conditions.of(desk.key).good(work.connector, event=desk.brought)
-        self._conditions.tell(desk.key, told)
-        desk.brought = False
-
-    async def _halt(self, desk: Desk, instance: str, reason: str) -> None:
+    async def _halt(self, desk: Desk, work: Work, reason: str) -> None:
         """Wait for a person. A restart is one, too: whoever restarts has seen to it."""
         log.error("poller-halted", instance=desk.key, reason=reason)
         desk.health.error, desk.health.halted, desk.health.through_by = reason, True, inf
-        self._conditions.tell(desk.key, self._conditions.of(desk.key).bad(reason, halted=True))
-        await self._controls.until_running(instance, since=time())
+        self._conditions.bad(work.connector, reason, halted=True)
+        await self._controls.until_running(work.connector.instance.name, since=time())
         log.info("poller-resumed", instance=desk.key)
         desk.health.halted = False
 

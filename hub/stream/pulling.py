@@ -27,29 +27,23 @@ def works(fleet: Fleet, servers: str, partitions: int, folder: Path) -> dict[str
     made, log = {}, KafkaLog(servers)
     for member in fleet.members.values():
         for source in dict.fromkeys((*member.sources, *member.sinks)):
-            key = key_of(source)
-            work = work_of(source, key, log, partition_of(key, partitions), folder)
+            work = work_of(source, log, partition_of(source.key, partitions), folder)
             if work is not None:
-                made[key] = work
+                made[source.key] = work
     return made
 
 
-def key_of(source: Connector[Any]) -> str:
-    """The key of a source or sink in `hub.connectors`."""
-    return f"{source.instance.name}/{source.name}"
-
-
-def work_of(source: Connector[Any], key: str, log: Log, partition: int, folder: Path) -> Work | None:
+def work_of(source: Connector[Any], log: Log, partition: int, folder: Path) -> Work | None:
     """The work of a source or sink; None for one whose turn is never its own. Arguments as for `works`."""
     if isinstance(source, PollingSource):
         return Polling(source)
     if isinstance(source, MailboxSource):
         return Mailing(source)
     if isinstance(source, ExportSink):
-        return Exporting(source, RegisterCache(log, folder / "registers", key, partition))
+        return Exporting(source, RegisterCache(log, folder / "registers", source.key, partition))
     if isinstance(source, RegisterSource):
-        cache = RegisterCache(log, folder / "registers", key, partition)
-        return Registering(source, Spool(folder / "spool", key), cache)
+        cache = RegisterCache(log, folder / "registers", source.key, partition)
+        return Registering(source, Spool(folder / "spool", source.key), cache)
     if isinstance(source, FileDropSource):
-        return Filing(source, Spool(folder / "spool", key))
+        return Filing(source, Spool(folder / "spool", source.key))
     return None

@@ -68,7 +68,7 @@ class _Desk:
     def __init__(self, sink: Sink[Any], made: float, partitions: int, oversight: Oversight) -> None:
         self.sink = sink
         self.made = made
-        self.key = f"{sink.instance.name}/{sink.name}"
+        self.key = sink.key
         self.types = frozenset(model.type for model in sink.accepts)
         self._partition = partition_of(self.key, partitions)
         self._controls, self._conditions = oversight.controls, oversight.conditions
@@ -94,7 +94,7 @@ class _Desk:
         except Stop as stop:
             self._halt(stop)
             raise
-        self._conditions.tell(self.key, self._conditions.of(self.key).good(self.sink, event=True))
+        self._conditions.good(self.sink, event=True)
         return receipt
 
     def outputs(self, event: Event, receipt: Receipt) -> tuple[Output, ...]:
@@ -114,10 +114,10 @@ class _Desk:
         if not self._halted:
             log.error("sink-halted", instance=self.key, reason=stop.reason)
         self._halted = time()
-        self._conditions.tell(self.key, self._conditions.of(self.key).bad(stop.reason, halted=True))
+        self._conditions.bad(self.sink, stop.reason, halted=True)
 
     def _bad(self, retry: Retry) -> Retry:
-        self._conditions.tell(self.key, self._conditions.of(self.key).bad(retry.reason))
+        self._conditions.bad(self.sink, retry.reason)
         return retry
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from hub.sdk.connector import Source
 from hub.stream import topics
 from hub.stream.instances import Desk, Health
-from hub.stream.pulling import key_of, work_of
+from hub.stream.pulling import work_of
 from hub.stream.raw import RAW_ID, attributes_of
 from hub.stream.reading import Log
 from hub.stream.records import Headers, Output
@@ -88,9 +88,9 @@ class InMemory:
 
 async def drive(source: Source[Any, Any], memory: InMemory, folder: Path, rounds: int = 1_000) -> None:
     """Have a worker of its own run a source until it has nothing to do. Raises what a round raises, and Died."""
-    work = work_of(source, key_of(source), memory.log, 0, folder)
+    work = work_of(source, memory.log, 0, folder)
     assert work is not None, f"{source!r} is not run by a worker"
-    desk = Desk(key_of(source), 0, memory)
+    desk = Desk(source.key, 0, memory)
     try:
         await desk.load()
         await work.begin(desk)

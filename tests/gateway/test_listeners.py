@@ -14,6 +14,7 @@ from hub.gateway.listeners import listening
 from hub.sdk import Fact, Instance, ListenerSettings, ListenerSource, Record
 from hub.sdk.fleet import Fleet, Member
 from hub.sdk.hl7 import Framer, Message, framed
+from hub.stream.conditions import Conditions
 from hub.stream.ingest import Ingest
 from hub.stream.reading import read_all
 from tests.stream.at_work import make_topics
@@ -79,7 +80,7 @@ async def connected(connector: str, servers: str, **settings: object) -> AsyncIt
     instance = Instance("hospital", connector, "E08000025")
     ingest = Ingest(servers, timeout=2.0 if servers.endswith(":1") else 30.0)
     fleet = Fleet({"hospital": Member(instance, (Referrals(instance, config),))})
-    async with listening(fleet, ingest) as ports:
+    async with listening(fleet, ingest, Conditions(ingest.put)) as ports:
         reader, writer = await asyncio.open_connection("127.0.0.1", ports["hospital"])
         try:
             yield Sender(reader, writer)

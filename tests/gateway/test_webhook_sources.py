@@ -16,6 +16,7 @@ from hub.events.generated.payments import PaymentCreated
 from hub.gateway.webhooks import METHODS, Webhooks
 from hub.sdk import Answer, ConnectorConfig, Fact, Instance, Landed, Record, Reject, Request, WebhookSource
 from hub.sdk.fleet import Fleet, Member
+from hub.stream.conditions import Conditions
 from hub.stream.ingest import Ingest
 from hub.stream.raw import attributes_of
 from hub.stream.reading import read_all
@@ -89,7 +90,7 @@ async def door(kafka: str, connector: str) -> AsyncIterator[httpx2.AsyncClient]:
 def _door(connector: str, ingest: Ingest) -> httpx2.AsyncClient:
     instance = Instance("mine", connector, "E08000025")
     member = Member(instance, (Messages(instance, Config()), Receipts(instance, Config())))
-    webhooks = Webhooks(Fleet({"mine": member}), ingest, max_body_bytes=1024)
+    webhooks = Webhooks(Fleet({"mine": member}), ingest, Conditions(ingest.put), max_body_bytes=1024)
     paths = ("/webhooks/{instance}", "/webhooks/{instance}/{path:path}")
     app = Starlette(routes=[Route(path, webhooks.receive, methods=METHODS) for path in paths])
     return httpx2.AsyncClient(
