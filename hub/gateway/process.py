@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,14 @@ import uvloop
 
 from hub.gateway.app import make_gateway
 from hub.gateway.health import Health
+from hub.gateway.listeners import listening
 from hub.gateway.patience import allow_files, patient
 from hub.gateway.room import Room
 from hub.gateway.state import Gateway
 from hub.journal.queries import Queries
 from hub.loading import Loaded
+from hub.stream.conditions import Conditions, KnownConditions, Oversight
+from hub.stream.controls import Controls
 from hub.stream.ingest import Ingest
 from hub.stream.job_runner import JobRunner
 from hub.stream.jobs import Jobs
@@ -40,23 +44,26 @@ class GatewayProcess:
         self._config = loaded.settings.config
         settings = self._config.gateway
         self._ingest = Ingest(servers, settings.max_in_flight)
-        self._workers, self._subscriptions, self._jobs = Workers(), Subscriptions(), Jobs()
-        for table in (self._workers, self._subscriptions, self._jobs):
+        workers, subscriptions, jobs = Workers(), Subscriptions(), Jobs()
+        controls, conditions = Controls(), KnownConditions()
+        self._tables = (workers, subscriptions, jobs, controls, conditions)
+        for table in self._tables:
             table.follow(servers)
         journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
-        done = works(servers, self._jobs, journal, trial)
-        self._runner = JobRunner(servers, self._jobs, done, journal.settle)
+        self._runner = JobRunner(servers, jobs, works(servers, jobs, journal, trial), journal.settle)
         room = Room(settings.max_in_flight, settings.max_held_bytes)
-        health = Health(self._ingest, self._workers, room, self._config.kafka.partitions, data_dir)
+        health = Health(self._ingest, workers, room, self._config.kafka.partitions, data_dir)
         self._state = Gateway(
             loaded=loaded,
             servers=servers,
             ingest=self._ingest,
             health=health,
-            subscriptions=self._subscriptions,
-            jobs=self._jobs,
+            subscriptions=subscriptions,
+            jobs=jobs,
             journal=journal,
             trial=trial,
+            oversight=Oversight(controls, Conditions(self._ingest.put)),
+            known_conditions=conditions,
             master_key=(data_dir / "master.key").read_bytes(),
             operator_token=(data_dir / "operator.token").read_text().strip(),
         )
@@ -67,10 +74,9 @@ class GatewayProcess:
         late = self._turning.late() if self._turning else 0.0
         if late > self._config.watchdog.stuck_after_s:
             return f"the event loop has not turned for {late:.0f} s"
-        tables = (self._workers, self._subscriptions, self._jobs)
         ended = [
             *self._ingest.broken,
-            *(type(table).__name__.lower() for table in tables if not table.following),
+            *(type(table).__name__.lower() for table in self._tables if not table.following),
         ]
         return f"threads have ended: {', '.join(ended)}" if ended else ""
 
@@ -96,17 +102,23 @@ class GatewayProcess:
     def close(self) -> None:
         """Let what is under way end, and close all."""
         self._runner.close()
-        for table in (self._jobs, self._subscriptions, self._workers):
+        for table in self._tables:
             table.close()
         self._ingest.close()
 
     async def _serve(self, server: uvicorn.Server, listener: int, on_ready: Callable[[], None]) -> None:
         self._turning = Turning(asyncio.get_running_loop())
-        serving = asyncio.create_task(
-            server.serve([socket.socket(fileno=listener)] if listener >= 0 else None)
-        )
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.02)
-        if server.started:
-            on_ready()
-        await serving
+        # uvicorn raises what it was told to stop by once more when it has stopped, and the rest is to end in order.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        conditions = self._state.oversight.conditions
+        async with listening(self._state.loaded.fleet, self._ingest, conditions):
+            telling = asyncio.create_task(conditions.run())
+            serving = asyncio.create_task(
+                server.serve([socket.socket(fileno=listener)] if listener >= 0 else None)
+            )
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.02)
+            if server.started:
+                on_ready()
+            await serving
+            telling.cancel()

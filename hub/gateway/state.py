@@ -16,6 +16,7 @@ from hub.gateway.health import Health
 from hub.journal.database import JournalError
 from hub.journal.queries import Queries
 from hub.loading import Loaded
+from hub.stream.conditions import KnownConditions, Oversight
 from hub.stream.health import Verdict
 from hub.stream.ingest import Ingest
 from hub.stream.jobs import Jobs
@@ -35,6 +36,8 @@ class Gateway:
     jobs: Jobs
     journal: Queries
     trial: Trial
+    oversight: Oversight
+    known_conditions: KnownConditions
     master_key: bytes
     operator_token: str
 
@@ -55,19 +58,10 @@ class Gateway:
             await asyncio.sleep(0.05)
         raise HTTPException(503, "The change is written but not yet seen; look again.")
 
-    def connectors(self) -> list[dict[str, Any]]:
-        """Every instance with its sources and sinks."""
-        return [
-            {
-                "instance": name,
-                "connector": member.instance.connector,
-                "party": member.instance.party,
-                "webhook": f"/webhooks/{name}" if member.webhook else "",
-                "polls": [source.name for source in member.pollers],
-                "sinks": [sink.name for sink in member.sinks],
-            }
-            for name, member in self.loaded.fleet.members.items()
-        ]
+    def _parts_that_are(self, state: str) -> list[str]:
+        """Sources and sinks of this fleet in that state, as `<instance>/<name>`."""
+        parts = {part.key: part for one in self.loaded.fleet.members.values() for part in one.connectors}
+        return sorted(key for key in parts if self.known_conditions.of(key).state == state)
 
     async def status(self) -> dict[str, Any]:
         """How the hub is; with it counts from the journal, if that can be read."""
@@ -85,4 +79,5 @@ class Gateway:
             "subscriptions": len([one for one in self.subscriptions.all() if one.status == "active"]),
             "instances": len(self.loaded.fleet.members),
             **report,
+            **{state: self._parts_that_are(state) for state in ("failing", "halted")},
         }
