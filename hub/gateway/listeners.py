@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from prometheus_client import Counter
 
+from hub.gateway.webhooks import INSTANCE_LABEL
 from hub.sdk.errors import Reject
 from hub.sdk.fleet import Fleet
 from hub.sdk.hl7 import Fault, Framer, Message, Unframed, acknowledgement, framed
@@ -20,7 +21,9 @@ from hub.stream.raw import raw_output
 
 log = structlog.get_logger()
 
-RECEIVED = Counter("hub_mllp_messages_total", "HL7 messages by instance and answer", ["instance", "answer"])
+RECEIVED = Counter(
+    "hub_mllp_messages_total", "HL7 messages by instance and answer", [INSTANCE_LABEL, "answer"]
+)
 
 #: Connections of one listener at a time; more are closed at once.
 _MOST = 100

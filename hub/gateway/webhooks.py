@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from time import time
 from typing import Any
 
 import structlog
 from prometheus_client import Counter, Histogram
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
+from hub.config import Gateway as Settings
 from hub.gateway.problems import problem
+from hub.gateway.room import Full, Place, Room
 from hub.journal.entry import Entry
 from hub.sdk.errors import Reject, Unauthorised
 from hub.sdk.fleet import Fleet
 from hub.sdk.webhook import Answer, Landed, Request, WebhookSource
+from hub.stream import failpoints
 from hub.stream.conditions import Conditions
 from hub.stream.ingest import Ingest, KafkaAway
 from hub.stream.raw import raw_output
@@ -23,7 +30,11 @@ from hub.stream.stage import journal_output
 
 log = structlog.get_logger()
 
-RECEIVED = Counter("hub_webhooks_total", "Webhooks by instance and answer", ["instance", "answer"])
+INSTANCE_LABEL = "connector_instance"
+"""Not `instance`, by which Prometheus names whom it asked."""
+
+RECEIVED = Counter("hub_webhooks_total", "Webhooks by instance and answer", [INSTANCE_LABEL, "answer"])
+_SOON = {"retry-after": "5"}
 ACCEPT_SECONDS = Histogram("hub_webhook_accept_seconds", "From the request's arrival to its answer")
 
 #: What a source may take or serve.
@@ -32,16 +43,21 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _REMEMBERED = 50_000
 
 AnySource = WebhookSource[Any, Any]
+Handle = Callable[[AnySource, Request], Awaitable[Response]]
 
 
 class Webhooks:
     """`/webhooks/<instance>` and what is below it: to the source that takes or serves the method and path."""
 
-    def __init__(self, fleet: Fleet, ingest: Ingest, conditions: Conditions, max_body_bytes: int) -> None:
+    def __init__(
+        self, fleet: Fleet, ingest: Ingest, conditions: Conditions, settings: Settings, room: Room
+    ) -> None:
         self._fleet = fleet
         self._ingest = ingest
         self._conditions = conditions
-        self._max_body_bytes = max_body_bytes
+        self._max_body_bytes = settings.max_body_bytes
+        self._body_timeout_s = settings.body_timeout_s
+        self._room = room
         self._refused_in: dict[str, int] = {}
         self._landed: OrderedDict[str, None] = OrderedDict()
 
@@ -61,9 +77,9 @@ class Webhooks:
         path = "/" + http.path_params.get("path", "")
         for source in sources:
             if source.matches(http.method, path, source.takes):
-                return await self._answered(http, path, source, self._take)
+                return await self._admit(http, path, source, self._take)
             if source.matches(http.method, path, source.serves):
-                return await self._answered(http, path, source, self._serve)
+                return await self._admit(http, path, source, self._serve)
         allowed = {
             pattern.partition(" ")[0]
             for source in sources
@@ -75,15 +91,42 @@ class Webhooks:
         headers = {"allow": ", ".join(sorted(allowed))}
         return problem(405, "Method not allowed", "The connector takes other methods here.", headers)
 
-    async def _answered(self, http: HttpRequest, path: str, source: AnySource, handle: Any) -> Response:
-        body = await self._body(http)
+    async def _admit(self, http: HttpRequest, path: str, source: AnySource, handle: Handle) -> Response:
+        """Whoever cannot be served is told before anything is read of the body, and without asking anybody."""
         headers = {name.lower(): value for name, value in http.headers.items()}
-        request = Request(headers, body or b"", http.method, path, dict(http.query_params))
-        if body is None:
-            refused = problem(413, "Body too large", f"The limit is {self._max_body_bytes} bytes.")
-            return self._refusal(source, request, refused, None)
+        request = Request(headers, b"", http.method, path, dict(http.query_params))
+        declared = headers.get("content-length", "")
+        size = int(declared) if declared.isdigit() else 0
+        if size > self._max_body_bytes:
+            return self._refusal(source, request, self._too_large(), None)
+        if self._ingest.away:
+            away = problem(503, "Try again later", "Kafka does not answer.", _SOON)
+            return self._refusal(source, request, away, None)
         try:
-            response: Response = await handle(source, request)
+            with self._room.enter(source.instance.name, size) as place:
+                return await self._read(http, request, source, place, handle)
+        except Full as full:
+            refused = problem(429 if full.mine else 503, "Try again later", str(full), {"retry-after": "1"})
+            return self._refusal(source, request, refused, None)
+
+    async def _read(
+        self, http: HttpRequest, request: Request, source: AnySource, place: Place, handle: Handle
+    ) -> Response:
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                body = await self._body(http, place)
+        except TimeoutError:
+            told = f"The body did not arrive within {self._body_timeout_s:.0f} seconds."
+            return problem(408, "Too slow", told, {"connection": "close"})
+        except ClientDisconnect:
+            return Response(status_code=408)  # which nobody reads
+        if body is None:
+            return self._refusal(source, request, self._too_large(), None)
+        return await self._answered(replace(request, body=body), source, handle)
+
+    async def _answered(self, request: Request, source: AnySource, handle: Handle) -> Response:
+        try:
+            return await handle(source, request)
         except Unauthorised as error:
             await self._note_refusal(source, error)
             return self._refusal(source, request, problem(401, "Not genuine", error.reason), error)
@@ -91,15 +134,16 @@ class Webhooks:
             await self._note_refusal(source, error)
             return self._refusal(source, request, problem(422, "Not acceptable", error.reason), error)
         except KafkaAway as away:
-            later = problem(503, "Try again later", str(away), {"retry-after": "5"})
+            later = problem(503, "Try again later", str(away), _SOON)
             return self._refusal(source, request, later, None)
-        return response
 
     async def _take(self, source: AnySource, request: Request) -> Response:
         source.verify(request)
         raw_id = source.raw_id(request)
         kept = {name: request.headers[name] for name in source.keeps if name in request.headers}
+        await failpoints.at("accept")
         await self._ingest.put(raw_output(source, raw_id, source.raw_key(request), request.body, kept))
+        await failpoints.at("accepted")
         self._conditions.good(source, event=True)
         landed = Landed(raw_id, raw_id in self._landed)
         self._landed[raw_id] = None
@@ -126,16 +170,18 @@ class Webhooks:
         waits = {name: refused.headers[name] for name in ("retry-after",) if name in refused.headers}
         return _response(own, waits)
 
-    async def _body(self, http: HttpRequest) -> bytes | None:
-        """The whole body, or None as soon as it is known to be too long."""
-        declared = http.headers.get("content-length", "")
-        if declared.isdigit() and int(declared) > self._max_body_bytes:
-            return None
+    def _too_large(self) -> Response:
+        return problem(413, "Body too large", f"The limit is {self._max_body_bytes} bytes.")
+
+    async def _body(self, http: HttpRequest, place: Place) -> bytes | None:
+        """The whole body, or None as soon as it is known to be too long. Raises Full."""
         chunks, size = [], 0
         async for chunk in http.stream():
             size += len(chunk)
             if size > self._max_body_bytes:
                 return None
+            if size > place.bytes:  # of a body that did not say how long it is
+                place.grow(size - place.bytes)
             chunks.append(chunk)
         return b"".join(chunks)
 

@@ -111,6 +111,11 @@ class KnownConditions:
         """The newest word on one."""
         return self._of.get(key, _UNKNOWN)
 
+    @property
+    def following(self) -> bool:
+        """Whether it does."""
+        return self._table is not None and self._table.alive
+
     def close(self) -> None:
         """Stop following."""
         if self._table is not None:

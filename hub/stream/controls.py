@@ -58,6 +58,11 @@ class Controls:
         finally:
             self._waiting.discard(waiter)
 
+    @property
+    def following(self) -> bool:
+        """Whether it does."""
+        return self._table is not None and self._table.alive
+
     def close(self) -> None:
         """Stop following."""
         if self._table is not None:

@@ -21,7 +21,7 @@ import structlog
 
 from hub.sdk.connector import Connector
 from hub.sdk.errors import HubError, Retry, Stop
-from hub.stream import topics
+from hub.stream import failpoints, topics
 from hub.stream.conditions import Oversight
 from hub.stream.reading import KafkaLog, Log
 from hub.stream.records import Batch, Fence, Output, Positions
@@ -226,6 +226,7 @@ class Instances:
 
     async def commit(self, outputs: list[Output], place: Place) -> bool:
         """Write, as the holder of a partition. False when it is not ours any more."""
+        await failpoints.at("poll.commit")
         fence, positions = self._fence()
         if place not in positions:
             return False

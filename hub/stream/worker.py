@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from hub.config import Watchdog as WatchdogSettings
 from hub.delivery.clock import LoopClock
 from hub.delivery.lanes import Lanes
 from hub.delivery.schedule import Schedule
@@ -22,14 +23,16 @@ from hub.stream.conditions import Conditions, Oversight
 from hub.stream.controls import Controls
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside, kept_s
+from hub.stream.health import Limits
 from hub.stream.inboxes import KafkaInboxes
 from hub.stream.ingest import Ingest
 from hub.stream.instances import Instances
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
+from hub.stream.progress import Progress
 from hub.stream.pulling import works
-from hub.stream.recipients import Several, Webhooks
-from hub.stream.records import Fence, Positions
+from hub.stream.recipients import Recipients, Several, Webhooks
+from hub.stream.records import NOBODY, Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
@@ -37,8 +40,12 @@ from hub.stream.sinking import Sinks
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate, ordered_places
+from hub.stream.watchdog import Watchdog, Watched
 
 log = structlog.get_logger()
+
+#: What could not end in order within so many seconds of being told to stop does not end in order.
+STOP_S = 8.0
 
 
 class Worker:
@@ -50,7 +57,7 @@ class Worker:
         self._data_dir = data_dir
         self._name = name
         self._master_key = master_key
-        self._ready = asyncio.Event()
+        self._positioned = False
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
@@ -59,40 +66,30 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
-        clock, inboxes, controls = LoopClock(), KafkaInboxes(self._servers), Controls()
-        ingest = Ingest(self._servers)
+        controls, ingest = Controls(), Ingest(self._servers)
         oversight = Oversight(controls, Conditions(ingest.put))
-        registry, partitions = self._loaded.registry, config.kafka.partitions
-        outside = Outside(
-            Several(
-                Webhooks(subscriptions, sender, registry),
-                Sinks(self._loaded.fleet, registry, partitions, oversight),
-            ),
-            inboxes,
-            KafkaCommitter(self._transactor("deliver")),
-            lambda send: Lanes(send, Schedule(speed=config.delivery.speed), clock),
-            clock,
-            kept_s=kept_s(config.kafka.event_retention_days),
+        progress = Progress(Delivering.name)
+        inboxes = KafkaInboxes(self._servers, progress.bind)
+        recipients = Several(
+            Webhooks(subscriptions, sender, self._loaded.registry),
+            Sinks(self._loaded.fleet, self._loaded.registry, config.kafka.partitions, oversight),
         )
-        delivering = Delivering(outside, lambda: _fence(app))
+        delivering = Delivering(self._outside(recipients, inboxes, progress), lambda: _fence(app), progress)
         await asyncio.gather(
             *(loop.run_in_executor(None, one.follow, self._servers) for one in (subscriptions, controls))
         )
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
-        polling = Instances(
-            works(self._loaded.fleet, self._servers, partitions, self._data_dir / "workers" / self._name),
-            partitions,
-            self._transactor("poll"),
-            lambda: _fence(app),
-            oversight,
-        )
+        polling = self._instances(oversight, lambda: _fence(app))
         agents: dict[Any, list[str]] = dict(stages)
         agents[delivering] = [topics.inbox(party) for party in config.parties]
         agents[polling] = [topics.CONNECTORS]
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
+        watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
+        watched = self._watched(app, agents, polling, (subscriptions, controls))
+        await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(stage.run() for stage in stages), delivering.run(), oversight.conditions.run()]
         tasks = [asyncio.create_task(one) for one in running]
         try:
@@ -104,13 +101,33 @@ class Worker:
                 task.result()
             raise RuntimeError("the Faust app stopped by itself")
         finally:
-            await self._stop(app, tasks, polling)
-            subscriptions.close()
-            controls.close()
-            await loop.run_in_executor(None, ingest.close)
-            await loop.run_in_executor(None, inboxes.close)
-            await sender.close()
-            await self._loaded.fleet.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._stop(app, tasks, polling)
+                    await loop.run_in_executor(None, watchdog.stop)
+                    await loop.run_in_executor(None, inboxes.close)
+                    await loop.run_in_executor(None, ingest.close)
+                    await sender.close()
+                    await self._loaded.fleet.close()
+                    for table in (subscriptions, controls):
+                        await loop.run_in_executor(None, table.close)
+
+    def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
+        config, clock = self._loaded.settings.config, LoopClock()
+        return Outside(
+            recipients,
+            inboxes,
+            KafkaCommitter(self._transactor(Delivering.name), progress),
+            lambda send: Lanes(send, Schedule(speed=config.delivery.speed), clock),
+            clock,
+            kept_s=kept_s(config.kafka.event_retention_days),
+        )
+
+    def _instances(self, oversight: Oversight, fence: Callable[[], tuple[Fence, Positions]]) -> Instances:
+        partitions = self._loaded.settings.config.kafka.partitions
+        folder = self._data_dir / "workers" / self._name
+        made = works(self._loaded.fleet, self._servers, partitions, folder)
+        return Instances(made, partitions, self._transactor("poll"), fence, oversight)
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
@@ -128,10 +145,35 @@ class Worker:
     def _transactor(self, stage: str) -> Transactor:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
+    def _watched(
+        self,
+        app: Any,
+        agents: Mapping[Any, list[str]],
+        polling: Instances,
+        followed: tuple[Subscriptions, Controls],
+    ) -> Watched:
+        def membership() -> tuple[Fence, Positions]:
+            return _fence(app) if self._positioned else (NOBODY, {})
+
+        def leave() -> None:
+            if self._positioned:
+                app.consumer.leave()
+
+        return Watched(
+            loop=asyncio.get_running_loop(),
+            membership=membership,
+            stages={runner.name: runner.progress for runner in agents if runner is not polling},
+            stage_of={topic: runner.name for runner, names in agents.items() for topic in names},
+            pollers=lambda: dict(polling.health),
+            broken=lambda: [type(one).__name__.lower() for one in followed if not one.following],
+            leave=leave,
+        )
+
     def _follow_assignment(
         self, app: Any, delivering: Delivering, polling: Instances, on_ready: Callable[[], None]
     ) -> None:
         async def positioned(positions: Positions) -> None:
+            self._positioned = True
             await delivering.assigned()
             await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
             log.info("partitions-assigned", worker=self._name, count=len(positions))
@@ -146,12 +188,17 @@ class Worker:
         app.on_partitions_revoked.connect(revoked, weak=False)
 
     async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Instances) -> None:
-        await polling.close()
+        """Finish what is in hand, then leave the group at once, so that others go on; then all the rest."""
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(app.stop(), timeout=5)
+        await asyncio.gather(polling.close(), *tasks, return_exceptions=True)
+        if self._positioned:
+            await asyncio.get_running_loop().run_in_executor(None, app.consumer.leave)
+        await app.stop()
+
+
+def _limits(settings: WatchdogSettings) -> Limits:
+    return Limits(settings.stuck_after_s, settings.behind_after_s, settings.rebalances_per_minute)
 
 
 def _fence(app: Any) -> tuple[Fence, Positions]:

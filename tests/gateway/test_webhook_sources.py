@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from hub.config import Gateway as Settings
 from hub.events.generated.payments import PaymentCreated
+from hub.gateway.room import Room
 from hub.gateway.webhooks import METHODS, Webhooks
 from hub.sdk import Answer, ConnectorConfig, Fact, Instance, Landed, Record, Reject, Request, WebhookSource
 from hub.sdk.fleet import Fleet, Member
@@ -90,7 +92,9 @@ async def door(kafka: str, connector: str) -> AsyncIterator[httpx2.AsyncClient]:
 def _door(connector: str, ingest: Ingest) -> httpx2.AsyncClient:
     instance = Instance("mine", connector, "E08000025")
     member = Member(instance, (Messages(instance, Config()), Receipts(instance, Config())))
-    webhooks = Webhooks(Fleet({"mine": member}), ingest, Conditions(ingest.put), max_body_bytes=1024)
+    settings = Settings(max_body_bytes=1024)
+    room = Room(settings.max_in_flight, settings.max_held_bytes)
+    webhooks = Webhooks(Fleet({"mine": member}), ingest, Conditions(ingest.put), settings, room)
     paths = ("/webhooks/{instance}", "/webhooks/{instance}/{path:path}")
     app = Starlette(routes=[Route(path, webhooks.receive, methods=METHODS) for path in paths])
     return httpx2.AsyncClient(
