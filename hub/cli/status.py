@@ -14,7 +14,7 @@ from hub.cli.options import DATA_DIR, DataDir, Json
 from hub.cli.tables import table
 
 _NEXT = {
-    "halted": "mend what it says, then `hub connector resume`",
+    "halted": "mend what it says, then `hub connector resume <instance>`",
     "behind": "add workers, or look into the one that is slow: `hub status --json`",
     "dead": "`hub failures list`",
     "silent": "see its log; `hub up` starts it again by itself",
@@ -36,10 +36,11 @@ def status(data_dir: DataDir = DATA_DIR, as_json: Json = False) -> None:
         f"{found['status']}; gateway {client.gateway}, Kafka {found['kafka']},"
         f" {found['instances']} connector instances, {found['subscriptions']} active subscriptions"
     )
-    ill = [[_whose(one), one["kind"], one["told"], _next(one)] for one in found["ill"]]
-    ill += _parts(found)
-    if ill:
-        table(["ILL", "how", "", "next"], ill)
+    if found["ill"]:
+        table(
+            ["ILL", "how", "", "next"],
+            [[_whose(one), one["kind"], one["told"], _next(one)] for one in found["ill"]],
+        )
     table(
         ["stage", "records behind", "for", "trend /s", "batches in hand", "last commit"],
         [_stage(name, stage) for name, stage in found["stages"].items()],
@@ -64,15 +65,6 @@ def _counts(counts: dict[str, Any] | None) -> None:
     typer.echo(f"{counts['open_failures']} open failures, {counts['pending_deliveries']} deliveries waiting")
     if counts["open_failures"]:
         typer.echo(f"Next: {_NEXT['dead']}")
-
-
-def _parts(found: dict[str, Any]) -> Iterator[list[str]]:
-    """The sources and sinks that are ill, without the pollers, of which their workers have told."""
-    told = {one["part"] for one in found["ill"]}
-    for state in ("halted", "failing"):
-        for part in found[state]:
-            if f"poll {part}" not in told:
-                yield [part, state, "", f"`hub connector show {part.partition('/')[0]}`"]
 
 
 def _whose(one: dict[str, Any]) -> str:

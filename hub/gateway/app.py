@@ -23,9 +23,8 @@ def make_gateway(state: Gateway) -> FastAPI:
     """The app over its parts."""
     app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
     app.state.gateway = state
-    room = state.health.room
     webhooks = Webhooks(
-        state.loaded.fleet, state.ingest, state.oversight.conditions, state.config.gateway, room
+        state.loaded.fleet, state.ingest, state.oversight.conditions, state.config.gateway, state.health.room
     )
     registries = JournalMetrics(state.journal), HealthMetrics(state.health)
 

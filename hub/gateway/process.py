@@ -7,6 +7,7 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import uvicorn
 import uvloop
@@ -37,6 +38,20 @@ _OWN_FILES = 200
 """Files that a gateway needs for itself, at most."""
 
 
+class Followed(Protocol):
+    """A read model that follows a topic on a thread of its own."""
+
+    @property
+    def following(self) -> bool:
+        """Whether it still does."""
+
+    def follow(self, servers: str) -> None:
+        """Begin. Raises TimeoutError."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
 class GatewayProcess:
     """One gateway over one Kafka. Making it reads what stands in the hub's topics. Raises TimeoutError."""
 
@@ -44,30 +59,34 @@ class GatewayProcess:
         self._config = loaded.settings.config
         settings = self._config.gateway
         self._ingest = Ingest(servers, settings.max_in_flight)
-        workers, subscriptions, jobs = Workers(), Subscriptions(), Jobs()
-        controls, conditions = Controls(), KnownConditions()
-        self._tables = (workers, subscriptions, jobs, controls, conditions)
+        self._workers, self._subscriptions, self._jobs = Workers(), Subscriptions(), Jobs()
+        self._controls, self._known = Controls(), KnownConditions()
         for table in self._tables:
             table.follow(servers)
         journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
-        self._runner = JobRunner(servers, jobs, works(servers, jobs, journal, trial), journal.settle)
+        done = works(servers, self._jobs, journal, trial)
+        self._runner = JobRunner(servers, self._jobs, done, journal.settle)
         room = Room(settings.max_in_flight, settings.max_held_bytes)
-        health = Health(self._ingest, workers, room, self._config.kafka.partitions, data_dir)
+        health = Health(self._ingest, self._workers, room, self._config.kafka.partitions, data_dir)
         self._state = Gateway(
             loaded=loaded,
             servers=servers,
             ingest=self._ingest,
             health=health,
-            subscriptions=subscriptions,
-            jobs=jobs,
+            subscriptions=self._subscriptions,
+            jobs=self._jobs,
             journal=journal,
             trial=trial,
-            oversight=Oversight(controls, Conditions(self._ingest.put)),
-            known_conditions=conditions,
+            oversight=Oversight(self._controls, Conditions(self._ingest.put)),
+            known_conditions=self._known,
             master_key=(data_dir / "master.key").read_bytes(),
             operator_token=(data_dir / "operator.token").read_text().strip(),
         )
         self._turning: Turning | None = None
+
+    @property
+    def _tables(self) -> tuple[Followed, ...]:
+        return (self._workers, self._subscriptions, self._jobs, self._controls, self._known)
 
     def ill(self) -> str:
         """What is wrong that only a new process mends, if anything. From any one thread."""

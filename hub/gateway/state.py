@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,14 +58,18 @@ class Gateway:
             await asyncio.sleep(0.05)
         raise HTTPException(503, "The change is written but not yet seen; look again.")
 
-    def _parts_that_are(self, state: str) -> list[str]:
-        """Sources and sinks of this fleet in that state, as `<instance>/<name>`."""
-        parts = {part.key: part for one in self.loaded.fleet.members.values() for part in one.connectors}
-        return sorted(key for key in parts if self.known_conditions.of(key).state == state)
+    def _sinks(self) -> Iterator[Verdict]:
+        """What is wrong with sinks; each worker tells of its pollers."""
+        for member in self.loaded.fleet.members.values():
+            for sink in member.sinks:
+                condition = self.known_conditions.of(sink.key)
+                if condition.state in {"failing", "halted"}:
+                    yield Verdict(part=f"sink {sink.key}", kind=condition.state, told=condition.error)
 
     async def status(self) -> dict[str, Any]:
         """How the hub is; with it counts from the journal, if that can be read."""
         report = self.health.report()
+        report["ill"] += [{"worker": "", **msgspec.to_builtins(one)} for one in self._sinks()]
         try:
             counts = await asyncio.to_thread(self.journal.counts)
             report["counts"] = msgspec.to_builtins(counts)
@@ -79,5 +83,4 @@ class Gateway:
             "subscriptions": len([one for one in self.subscriptions.all() if one.status == "active"]),
             "instances": len(self.loaded.fleet.members),
             **report,
-            **{state: self._parts_that_are(state) for state in ("failing", "halted")},
         }

@@ -113,7 +113,7 @@ class KnownConditions:
 
     @property
     def following(self) -> bool:
-        """Whether changes are still heard of."""
+        """Whether it does."""
         return self._table is not None and self._table.alive
 
     def close(self) -> None:

@@ -60,7 +60,7 @@ class Controls:
 
     @property
     def following(self) -> bool:
-        """Whether changes are still heard of."""
+        """Whether it does."""
         return self._table is not None and self._table.alive
 
     def close(self) -> None:

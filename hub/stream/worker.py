@@ -66,21 +66,21 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
-        progress = Progress(Delivering.name)
-        inboxes = KafkaInboxes(self._servers, progress.bind)
         controls, ingest = Controls(), Ingest(self._servers)
         oversight = Oversight(controls, Conditions(ingest.put))
-        registry, partitions = self._loaded.registry, config.kafka.partitions
-        sinks = Sinks(self._loaded.fleet, registry, partitions, oversight)
-        outside = self._outside(Several(Webhooks(subscriptions, sender, registry), sinks), inboxes, progress)
-        delivering = Delivering(outside, lambda: _fence(app), progress)
+        progress = Progress(Delivering.name)
+        inboxes = KafkaInboxes(self._servers, progress.bind)
+        recipients = Several(
+            Webhooks(subscriptions, sender, self._loaded.registry),
+            Sinks(self._loaded.fleet, self._loaded.registry, config.kafka.partitions, oversight),
+        )
+        delivering = Delivering(self._outside(recipients, inboxes, progress), lambda: _fence(app), progress)
         await asyncio.gather(
             *(loop.run_in_executor(None, one.follow, self._servers) for one in (subscriptions, controls))
         )
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
-        pulled = works(self._loaded.fleet, self._servers, partitions, self._data_dir / "workers" / self._name)
-        polling = Instances(pulled, partitions, self._transactor("poll"), lambda: _fence(app), oversight)
+        polling = self._instances(oversight, lambda: _fence(app))
         agents: dict[Any, list[str]] = dict(stages)
         agents[delivering] = [topics.inbox(party) for party in config.parties]
         agents[polling] = [topics.CONNECTORS]
@@ -88,9 +88,7 @@ class Worker:
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
-        watched = self._watched(
-            app, agents, polling, lambda: _ended(ingest, subscriptions=subscriptions, controls=controls)
-        )
+        watched = self._watched(app, agents, polling, lambda: _ended(ingest, subscriptions, controls))
         await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(stage.run() for stage in stages), delivering.run(), oversight.conditions.run()]
         tasks = [asyncio.create_task(one) for one in running]
@@ -108,10 +106,11 @@ class Worker:
                     await self._stop(app, tasks, polling)
                     await loop.run_in_executor(None, watchdog.stop)
                     await loop.run_in_executor(None, inboxes.close)
+                    await loop.run_in_executor(None, ingest.close)
                     await sender.close()
                     await self._loaded.fleet.close()
-                    for one in (subscriptions, controls, ingest):
-                        await loop.run_in_executor(None, one.close)
+                    for table in (subscriptions, controls):
+                        await loop.run_in_executor(None, table.close)
 
     def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
         config, clock = self._loaded.settings.config, LoopClock()
@@ -123,6 +122,12 @@ class Worker:
             clock,
             kept_s=kept_s(config.kafka.event_retention_days),
         )
+
+    def _instances(self, oversight: Oversight, fence: Callable[[], tuple[Fence, Positions]]) -> Instances:
+        partitions = self._loaded.settings.config.kafka.partitions
+        folder = self._data_dir / "workers" / self._name
+        made = works(self._loaded.fleet, self._servers, partitions, folder)
+        return Instances(made, partitions, self._transactor("poll"), fence, oversight)
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
@@ -141,7 +146,11 @@ class Worker:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
     def _watched(
-        self, app: Any, agents: Mapping[Any, list[str]], polling: Instances, ended: Callable[[], list[str]]
+        self,
+        app: Any,
+        agents: Mapping[Any, list[str]],
+        polling: Instances,
+        ended: Callable[[], list[str]],
     ) -> Watched:
         def membership() -> tuple[Fence, Positions]:
             return _fence(app) if self._positioned else (NOBODY, {})
@@ -188,9 +197,9 @@ class Worker:
         await app.stop()
 
 
-def _ended(ingest: Ingest, **followed: Subscriptions | Controls) -> list[str]:
-    """The threads without which the worker is not whole and that are no more."""
-    return [*ingest.broken, *(name for name, one in followed.items() if not one.following)]
+def _ended(ingest: Ingest, *followed: Subscriptions | Controls) -> list[str]:
+    """The threads that are no more, and without which the worker is not whole."""
+    return [*ingest.broken, *(type(one).__name__.lower() for one in followed if not one.following)]
 
 
 def _limits(settings: WatchdogSettings) -> Limits:
