@@ -15,6 +15,7 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from hub.stream import bounded
 from hub.stream.committed import Committed, read_committed
 from hub.stream.records import MAX_BYTES, Fence, Output, Place, Positions
 
@@ -22,6 +23,9 @@ log = structlog.get_logger()
 
 #: Of each call, seconds; after it the producer is made anew and the outcome is looked up.
 _TIME_LIMIT = 10.0
+
+#: Of the call that asks the group's coordinator, likewise; it needs little, and at times does not come back.
+_OFFSETS_LIMIT = 4.0
 
 #: After so many tries of one commit its failing is an error: by then it is not a broker that restarts.
 _LOUD_AFTER = 5
@@ -147,7 +151,10 @@ class Transactor:
         producer.begin_transaction()
         try:
             produce(producer, outputs)
-            producer.send_offsets_to_transaction(offsets, group_metadata(fence), _TIME_LIMIT)
+            bounded.calls.within(
+                _OFFSETS_LIMIT + 1,
+                lambda: producer.send_offsets_to_transaction(offsets, group_metadata(fence), _OFFSETS_LIMIT),
+            )
             producer.commit_transaction(_TIME_LIMIT)
         except (TypeError, ValueError) as error:  # of the client: a header that is no text, say
             producer.abort_transaction(_TIME_LIMIT)
