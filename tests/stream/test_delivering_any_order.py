@@ -15,6 +15,7 @@ from hub.delivery.delivery import Delivery
 from hub.delivery.lanes import Limits
 from hub.delivery.message import Message
 from hub.delivery.schedule import Outcome
+from tests.schedules import schedules
 from tests.stream.delivering_world import START, Recipient, Recipients, SimulatedKafka, Worker, until
 
 Simulate = Callable[[Coroutine[Any, Any, None]], None]
@@ -114,7 +115,7 @@ class Play:
 
 
 @given(actions=actions)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=schedules(200), deadline=None)
 def test_whatever_happens_each_gets_all_that_is_for_it_in_order_and_holds_little(
     simulate: Simulate, actions: list[tuple[str, Any]]
 ) -> None:
@@ -138,7 +139,7 @@ def test_whatever_happens_each_gets_all_that_is_for_it_in_order_and_holds_little
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=schedules(300), deadline=None)
 def test_a_cursor_restored_owes_exactly_what_was_not_over(data: st.DataObject) -> None:
     """A model that remembers every offset: what a restart would deliver is what is not over, and nothing else."""
     first = data.draw(st.integers(0, 5))  # where the inbox was when the recipient was made
