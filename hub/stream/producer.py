@@ -37,6 +37,7 @@ TIME_LIMIT = 10.0
 
 _EXPIRES = 10_000  # milliseconds after which Kafka ends a transaction by itself
 _AGAIN = 0.002  # seconds between two tries while Kafka still marks the end of the transaction before
+_LATER = 0.05  # seconds, likewise, while there is no coordinator
 _LARGEST = 8 << 20  # bytes of one request, roughly
 _NO_EPOCH = -1
 
@@ -46,6 +47,12 @@ _NOT_US_ANY_MORE = (
     errors.RebalanceInProgressError,
     errors.FencedInstanceIdError,
 )
+
+_BUSY = (errors.ConcurrentTransactionsError, errors.CoordinatorLoadInProgressError)
+"""Not now: nothing has happened."""
+
+_ELSEWHERE = (errors.NotCoordinatorError, errors.CoordinatorNotAvailableError)
+"""Ask another: nothing has happened."""
 
 _NEVER = (
     errors.MessageSizeTooLargeError,
@@ -98,6 +105,7 @@ class Producer:
         self._kafka.cluster.config["allow_auto_create_topics"] = False
         self._id, self._epoch = -1, _NO_EPOCH
         self._sequences: dict[Place, int] = defaultdict(int)
+        self._coordinators: dict[tuple[CoordinatorType, str], int] = {}
 
     def open(self) -> None:
         """Get an epoch, which fences whoever had the name before and ends what that one had left open."""
@@ -286,31 +294,40 @@ class Producer:
         }
 
     async def _coordinated(self, requests: Callable[[], list[Any]]) -> list[Any]:
-        """The answers of the transaction's coordinator, asked again while it is still busy with the one before."""
-        node = await self._coordinator(CoordinatorType.TRANSACTION, self.name)
+        """The answers of the transaction's coordinator, asked again while it is busy, or is another by now."""
         while True:
+            node = await self._coordinator(CoordinatorType.TRANSACTION, self.name)
             asked = [self._kafka.send(request, node_id=node) for request in requests()]
             answers = [await one for one in asked]
             try:
                 _check(code for answer in answers for code in _codes(answer))
-            except errors.ConcurrentTransactionsError:
+            except _BUSY:
                 await self._net.sleep(_AGAIN)
+            except _ELSEWHERE:
+                self._coordinators.pop((CoordinatorType.TRANSACTION, self.name), None)
+                await self._net.sleep(_LATER)
             else:
                 return answers
 
-    async def _coordinator(self, kind: CoordinatorType, key: str) -> Any:
-        """The node that coordinates a group or a transactional id."""
-        cluster = self._kafka.cluster
-        node = cluster.get_coordinator(key, kind)
-        if node is None:
+    async def _coordinator(self, kind: CoordinatorType, key: str) -> int:
+        """The broker that coordinates a group or a transactional id.
+
+        Asked by the connection that also carries what is written there: Kafka takes what comes by one connection in
+        order, and fails two requests of one transaction that it has to verify at the same time.
+        """
+        which = kind, key
+        while which not in self._coordinators:
             answer = await self._kafka.send(
                 FindCoordinatorRequest(key=key, key_type=kind.value, coordinator_keys=[key])
             )
             found = answer.coordinators[0] if answer.coordinators else answer
-            # On the connection that also carries what is written there: Kafka takes what comes by one connection in
-            # order, and fails two requests of one transaction that it has to verify at the same time.
-            node = cluster.add_coordinator(found, kind, key, synthesize_node_id=False)
-        return node
+            try:
+                _check([found.error_code])
+            except _ELSEWHERE:  # of a cluster that is new, or on its way to another broker
+                await self._net.sleep(_LATER)
+            else:
+                self._coordinators[which] = found.node_id
+        return self._coordinators[which]
 
 
 def _by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
