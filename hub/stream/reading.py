@@ -42,14 +42,15 @@ def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int 
     )
 
 
-def read_all(servers: str, topic: str, partition: int) -> Iterator[Message]:
-    """Every committed record of a partition as it stands now, oldest first. Raises KafkaException.
+def read_all(servers: str, topic: str, partition: int, start: int = 0) -> Iterator[Message]:
+    """Every committed record of a partition as it stands now, from `start` on, oldest first. Raises KafkaException.
 
     A transaction that is being finished at this moment counts: its end is awaited. Without that, what a worker
     committed just before it died could be missed, since Kafka writes the markers after it has answered.
     """
-    low, high = _bounds(servers, topic, partition)
-    if low == high:
+    low, high = bounds(servers, topic, partition)
+    low = max(low, start)
+    if low >= high:
         return
     consumer = new_consumer(servers)
     try:
@@ -98,7 +99,7 @@ def _taken(message: Message) -> float:
     return float(message.timestamp()[1]) / 1000
 
 
-def _bounds(servers: str, topic: str, partition: int) -> tuple[int, int]:
+def bounds(servers: str, topic: str, partition: int) -> tuple[int, int]:
     """The first offset and the one after the last, open transactions included."""
     consumer = new_consumer(servers, "read_uncommitted")
     deadline = monotonic() + _PATIENCE_S
