@@ -17,8 +17,8 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from benchmarks import webhooks
+from hub.cli.child import READY
 from hub.cli.processes import child_arguments
-from hub.cli.supervisor import READY
 from hub.cli.up import free_port
 from hub.gateway.client import OPERATOR_TOKEN
 from hub.loading import load_hub
@@ -77,7 +77,7 @@ class Parts:
         self.pids[name] = process.pid
         try:
             assert process.stdout is not None
-            if not any(line.strip() == READY.encode() for line in process.stdout):
+            if not any(line.strip() == READY for line in process.stdout):
                 raise RuntimeError(f"the {name} ended: {(self.folder / f'{name}.log').read_text()[-2000:]}")
             yield time.monotonic() - began
         finally:

@@ -42,7 +42,16 @@ class Gateway(_Section):
 
     host: str = Field("127.0.0.1", description="Address to listen on")
     max_body_bytes: int = Field(1 << 20, ge=1024, le=1 << 20, description="Largest webhook body accepted")
-    max_in_flight: int = Field(2_000, ge=1, description="Webhooks waiting for Kafka before 503 is answered")
+    max_in_flight: int = Field(
+        2_000, ge=2, description="Webhooks under way at once; no instance may have more than are left free"
+    )
+    max_held_bytes: int = Field(
+        64 << 20,
+        ge=4 << 20,
+        description="Bytes of bodies held at once; no instance may hold more than are left",
+    )
+    body_timeout_s: float = Field(10.0, gt=0, description="Time limit for a request to arrive whole, seconds")
+    max_connections: int = Field(4_000, ge=10, description="Connections open at once")
 
 
 class Kafka(_Section):
@@ -64,6 +73,22 @@ class Delivery(_Section):
     timeout_s: float = Field(15.0, gt=0, le=60, description="Time limit of one delivery attempt, seconds")
 
 
+class Watchdog(_Section):
+    """From when on a part of the hub is ill."""
+
+    stuck_after_s: float = Field(
+        10.0,
+        ge=1,
+        description="Seconds without progress, though there is work, after which a worker is restarted",
+    )
+    behind_after_s: float = Field(
+        10.0, gt=0, description="Seconds that a stage may be behind the end of its topics before that is told"
+    )
+    rebalances_per_minute: int = Field(
+        6, ge=1, description="How often partitions may be dealt anew before that is told"
+    )
+
+
 class HubConfig(_Section):
     """The whole of `hub.yaml`."""
 
@@ -72,6 +97,7 @@ class HubConfig(_Section):
     gateway: Gateway = Gateway()
     kafka: Kafka = Kafka()
     delivery: Delivery = Delivery()
+    watchdog: Watchdog = Watchdog()
     dedup_window_days: int = Field(8, ge=1, le=90, description="How long a repeated fact is recognised")
 
 

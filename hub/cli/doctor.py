@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -128,6 +129,13 @@ def _running(data_dir: Path) -> str:
         raise _Failed(
             f"{gateway} does not answer", f"Start it again with `hub up`, see {data_dir}/logs"
         ) from None
-    if not answer.is_success:
-        raise _Failed(f"{gateway} is not ready", f"See {data_dir}/logs")
+    found = answer.json()
+    if not found["ready"]:
+        raise _Failed(f"{gateway} is not ready: {_named(found)}", f"See {data_dir}/logs")
+    if found["ill"]:
+        raise _Failed(f"{gateway} is ready, and degraded: {_named(found)}", "See `hub status`")
     return f"{gateway} is ready"
+
+
+def _named(found: dict[str, Any]) -> str:
+    return ", ".join(f"{one['part']} {one['kind']}" for one in found["ill"])

@@ -14,6 +14,7 @@ from hub.cli import (
     listen,
     processes,
     replay,
+    restart,
     route,
     status,
     subscription,
@@ -33,6 +34,7 @@ app.command()(demo.demo)
 app.command()(check.check)
 app.command()(doctor.doctor)
 app.command()(status.status)
+app.command()(restart.restart)
 app.add_typer(events.app, name="events")
 app.add_typer(failures.app, name="failures")
 app.add_typer(replay.app, name="replay")
@@ -43,3 +45,4 @@ app.command()(listen.listen)
 app.command()(trigger.trigger)
 app.command(hidden=True)(processes.gateway)
 app.command(hidden=True)(processes.worker)
+app.command(hidden=True)(processes.prepare)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,75 +26,27 @@ def gateway(
     config: Config = CONFIG,
     data_dir: DataDir = DATA_DIR,
     port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080,
+    listener: Annotated[
+        int, typer.Option(help="Instead of a port: the file descriptor of a socket that listens.")
+    ] = -1,
 ) -> None:
     """Run one gateway: webhooks in, the API, the registry's read endpoints."""
+    from hub.cli.child import Pulse, await_go, end_within, say_ready
     from hub.cli.logs import set_up_logs
-    from hub.cli.supervisor import await_go, say_ready
 
     set_up_logs()
+    pulse = Pulse()
+    pulse.start()
 
-    import uvloop
-
-    from hub.gateway.app import make_gateway
-    from hub.gateway.state import Gateway
-    from hub.journal.queries import Queries
+    from hub.gateway.process import GatewayProcess
     from hub.loading import load_hub
-    from hub.stream.ingest import Ingest
-    from hub.stream.job_runner import JobRunner
-    from hub.stream.jobs import Jobs
-    from hub.stream.subscriptions import Subscriptions
-    from hub.stream.trial import Trial
-    from hub.stream.works import works
 
     loaded = load_hub(config)
-    settings = loaded.settings.config.gateway
-    kafka = kafka or await_go()
-    ingest = Ingest(kafka, settings.max_in_flight)
-    subscriptions = Subscriptions()
-    subscriptions.follow(kafka)
-    jobs = Jobs()
-    jobs.follow(kafka)
-    journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
-    runner = JobRunner(kafka, jobs, works(kafka, jobs, journal, trial), journal.settle)
-    state = Gateway(
-        loaded=loaded,
-        servers=kafka,
-        ingest=ingest,
-        subscriptions=subscriptions,
-        jobs=jobs,
-        journal=journal,
-        trial=trial,
-        master_key=(data_dir / "master.key").read_bytes(),
-        operator_token=(data_dir / "operator.token").read_text().strip(),
-    )
-    runner.start()
-    uvloop.run(_serve(make_gateway(state), settings.host, port, say_ready))
-    runner.close()
-    jobs.close()
-    subscriptions.close()
-    ingest.close()
-
-
-async def _serve(app: Any, host: str, port: int, on_ready: Callable[[], None]) -> None:
-    import uvicorn
-
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=5,
-        )
-    )
-    serving = asyncio.create_task(server.serve())
-    while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.02)
-    if server.started:
-        on_ready()
-    await serving
+    process = GatewayProcess(loaded, kafka or await_go(), data_dir)
+    pulse.ill = process.ill
+    process.run(port, listener, say_ready)
+    end_within(3)
+    process.close()
 
 
 def worker(
@@ -105,15 +56,16 @@ def worker(
     name: Annotated[str, typer.Option(help="Unique among the workers of this hub.")] = "worker-1",
 ) -> None:
     """Run one worker: all stages, sharing the partitions with the other workers."""
+    from hub.cli.child import Pulse, await_go, end_within, say_ready
     from hub.cli.logs import set_up_logs
-    from hub.cli.supervisor import await_go, say_ready
 
     set_up_logs()
+    Pulse().start()  # what goes wrong inside is the watchdog's to see
 
     import uvloop
 
     from hub.loading import load_hub
-    from hub.stream.worker import Worker
+    from hub.stream.worker import STOP_S, Worker
 
     loaded = load_hub(config)
     kafka = kafka or await_go()
@@ -122,19 +74,45 @@ def worker(
     async def work() -> None:
         one = Worker(loaded, kafka, data_dir, name, key)
         running = asyncio.create_task(one.run(say_ready))
+
+        def stop() -> None:
+            running.cancel()
+            end_within(STOP_S + 0.5)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-        await running
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        try:
+            await running
+        except asyncio.CancelledError:
+            # What could end in order has; a call that still waits for Kafka must not keep us.
+            os._exit(0)
 
     try:
         uvloop.run(work())
-    except asyncio.CancelledError:
-        os._exit(0)  # what could end in order has; a call that still waits for Kafka must not keep us
     except BaseException:  # noqa: BLE001 - told, and the process ends
         import structlog
 
         structlog.get_logger().exception("worker-died", worker=name)
         os._exit(1)  # loudly, and at once: threads of a broken worker must not keep it half alive
+
+
+def prepare(kafka: Kafka = "", config: Config = CONFIG) -> None:
+    """Judge the configuration, and make the topics that it needs. Exit 2 with what is wrong."""
+    from hub.cli.check import checked
+    from hub.events.problem import Misconfigured
+    from hub.stream import topics
+
+    loaded, problems = checked(config)
+    if loaded is not None and not problems:
+        wanted = topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains)
+        try:
+            topics.ensure(kafka, wanted)
+        except Misconfigured as error:
+            problems = list(error.problems)
+    for problem in problems:
+        typer.echo(str(problem))
+    if problems:
+        raise typer.Exit(2)
 
 
 def child_arguments(kind: str, config: Path, data_dir: Path, **more: Any) -> list[str]:

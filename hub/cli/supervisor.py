@@ -1,103 +1,127 @@
-"""`hub up`: the broker, a gateway and a worker as children of one process; none outlives it."""
+"""Keeps the children of `hub up` running: restarts what ends or freezes, and replaces one by one when asked to."""
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
+from typing import Literal
 
+import msgspec
 import structlog
 
+from hub.cli.child import Child, stop_all
+from hub.gateway.health import PROCESSES, Process
+
 log = structlog.get_logger()
+
+ROLLOUT = "restart.json"
+"""How far the last rolling restart got, in the data directory."""
+
+STOP_S = 9.0
+"""Seconds that children get to stop."""
 
 #: A child that ends is started again after this many seconds, doubled at each fall up to the second.
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 #: A child that lived this long, in seconds, is taken as healthy again.
 _HEALTHY_AFTER = 30.0
-READY = "hub-child-ready"
+_TURN_S = 0.1
+_READY_WITHIN_S = 60.0
 
 
-class Child:
-    """A Python child process that says `READY` on its standard output, and ends when its standard input does.
+class Rollout(msgspec.Struct, kw_only=True):
+    """A rolling restart. `told` is for a person."""
 
-    The pipe to its standard input is the leash: it closes when this process ends in any way, `kill -9`
-    included, and the child sees it (`await_go`).
-    """
+    number: int
+    state: Literal["checking", "running", "done", "refused", "failed"] = "checking"
+    told: str = ""
 
-    def __init__(self, name: str, arguments: Sequence[str], log_path: Path) -> None:
-        self.name = name
-        self._arguments = arguments
-        self._log_path = log_path
-        self.process: subprocess.Popen[bytes] | None = None
-        self.ready = threading.Event()
-        self.started_at = 0.0
-        self.pause = _FIRST_PAUSE
 
-    def start(self, kafka: str = "") -> None:
-        """Start it: it loads, and works once `go` told it where Kafka is. `ready` is set once it says so."""
-        self.ready.clear()
-        self.started_at = time.monotonic()
-        with self._log_path.open("ab") as log_file:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "hub", *self._arguments],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log_file,
-                start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops all in order
-            )
-        threading.Thread(target=self._listen, args=(self.process,), daemon=True).start()
-        if kafka:
-            self.go(kafka)
+@dataclass(slots=True)
+class Slot:
+    """A place that one child fills. `make` makes the next one, under a name that is free while this one lives."""
 
-    def go(self, kafka: str) -> None:
-        """Kafka answers at this address."""
-        assert self.process is not None
-        assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended already, which whoever waits for it will see
-            self.process.stdin.write(kafka.encode() + b"\n")
-            self.process.stdin.flush()
+    name: str
+    make: Callable[[int], Child]
+    child: Child = field(init=False)
+    started_at: float = 0.0
+    restarts: int = 0
+    ended: str = ""
+    due: float | None = None
+    pause: float = _FIRST_PAUSE
+    _made: int = 0
 
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.strip() == READY.encode():
-                self.ready.set()
+    def __post_init__(self) -> None:
+        self.child = self.make(0)
 
-    def last_words(self) -> str:
-        """The end of its log, and where the rest is."""
-        lines = self._log_path.read_text(errors="replace").strip().splitlines() or ["nothing in its log"]
-        return f"{lines[-1][-2000:]} (see {self._log_path})"
+    def start(self, kafka: str, now: float) -> None:
+        """Start its child."""
+        self.started_at, self.due = now, None
+        self.child.start(kafka)
 
-    def stop(self, timeout: float = 10) -> None:
-        """Ask it to stop, and insist after `timeout` seconds."""
-        if self.process is None or self.process.poll() is not None:
+    def successor(self) -> Child:
+        """The child that is to take over."""
+        self._made += 1
+        return self.make(self._made)
+
+    def tend(self, kafka: str, frozen_s: float, now: float) -> None:
+        """Start again what has ended, after a pause; end what is frozen."""
+        if self.child.runs:
+            heard = self.child.heard
+            silent, limit = now - (heard or self.started_at), frozen_s if heard else _READY_WITHIN_S
+            if silent > limit:
+                log.error("child-frozen", child=self.name, seconds=round(silent))
+                self.child.kill()
             return
-        self.process.terminate()
-        try:
-            self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            log.warning("child-killed", child=self.name)
-            self.process.kill()
-            self.process.wait()
+        if self.due is None:
+            self.ended = _told(self.child.status)
+            if now - self.started_at > _HEALTHY_AFTER:
+                self.pause = _FIRST_PAUSE
+            self.due = now + self.pause
+            log.error("child-restarts", child=self.name, ended=self.ended, seconds=self.pause)
+        elif now >= self.due:
+            self.pause = min(self.pause * 2, _LONGEST_PAUSE)
+            self.restarts += 1
+            self.start(kafka, now)
+
+    def state(self) -> Process:
+        """For others to see."""
+        state = "waiting" if self.due is not None else "running" if self.child.ready.is_set() else "starting"
+        return Process(
+            name=self.name, state=state, pid=self.child.pid, restarts=self.restarts, ended=self.ended
+        )
 
 
 class Supervisor:
-    """Keeps children running until told to stop."""
+    """Keeps its slots filled until told to stop. One thread runs it; `stop` and `restart` are for signal handlers.
 
-    def __init__(self, children: Sequence[Child]) -> None:
-        self._children = children
+    `prepare` is the command that judges the configuration and readies Kafka for it, before anything is replaced;
+    a child that was not heard for `frozen_s` seconds is taken to be frozen.
+    """
+
+    def __init__(
+        self, slots: Sequence[Slot], data_dir: Path, prepare: Callable[[str], list[str]], frozen_s: float
+    ) -> None:
+        self._slots = slots
+        self._data_dir = data_dir
+        self._prepare = prepare
+        self._frozen_s = frozen_s
         self._stopping = threading.Event()
+        self._restarting = threading.Event()
         self._kafka = ""
+        self._told: list[Process] = []
+        self._rolling: Iterator[None] | None = None
+        self._spare: Child | None = None
 
     def start(self) -> None:
         """Start all; they load while Kafka does."""
-        for child in self._children:
-            child.start()
+        (self._data_dir / ROLLOUT).unlink(missing_ok=True)
+        for slot in self._slots:
+            slot.start("", monotonic())
 
     def go(self, kafka: str, timeout: float, still_well: Callable[[], None]) -> None:
         """Tell all where Kafka is, and wait until each is ready. `still_well` may raise to give up.
@@ -105,66 +129,121 @@ class Supervisor:
         Raises TimeoutError, or ChildProcessError for one that ended.
         """
         self._kafka = kafka
-        for child in self._children:
-            child.go(kafka)
-        deadline = time.monotonic() + timeout
-        for child in self._children:
+        for slot in self._slots:
+            slot.child.go(kafka)
+        deadline = monotonic() + timeout
+        for child in [slot.child for slot in self._slots]:
             while not child.ready.wait(0.05):
                 still_well()
-                assert child.process is not None
-                if child.process.poll() is not None:
+                if not child.runs:
                     raise ChildProcessError(f"the {child.name} ended at once: {child.last_words()}")
-                if time.monotonic() > deadline:
+                if monotonic() > deadline:
                     raise TimeoutError(f"the {child.name} was not ready in time: {child.last_words()}")
+        self._tell()
 
     def watch(self, still_well: Callable[[], None]) -> None:
-        """Start again what ends, with growing pauses, until `stop`."""
-        while not self._stopping.wait(0.2):
+        """Tend to the children until `stop`."""
+        turned = monotonic()
+        while not self._stopping.wait(_TURN_S):
             still_well()
-            for child in self._children:
-                if child.process is not None and child.process.poll() is not None:
-                    self._restart(child)
-
-    def _restart(self, child: Child) -> None:
-        assert child.process is not None
-        if time.monotonic() - child.started_at > _HEALTHY_AFTER:
-            child.pause = _FIRST_PAUSE
-        log.error("child-restarts", child=child.name, status=child.process.returncode, seconds=child.pause)
-        if not self._stopping.wait(child.pause):
-            child.pause = min(child.pause * 2, _LONGEST_PAUSE)
-            child.start(self._kafka)
+            now = monotonic()
+            if now - turned > 2:  # it was we who did not hear: the machine slept, or we were frozen
+                for slot in self._slots:
+                    slot.child.heard = slot.child.heard and now
+            turned = now
+            for slot in self._slots:
+                slot.tend(self._kafka, self._frozen_s, now)
+            if self._rolling is None and self._restarting.is_set():
+                self._restarting.clear()
+                self._rolling = self._roll()
+            if self._rolling is not None and next(self._rolling, self) is self:
+                self._rolling = None
+            self._tell()
 
     def stop(self) -> None:
-        """Ask `watch` to return. Safe in a signal handler."""
+        """Ask `watch` to return."""
         self._stopping.set()
 
+    def restart(self) -> None:
+        """Ask `watch` to replace all children, one by one."""
+        self._restarting.set()
+
     def close(self) -> None:
-        """Stop every child, the last started first."""
-        for child in reversed(self._children):
-            child.stop()
+        """Stop every child."""
+        spare = [self._spare] if self._spare else []
+        stop_all([*(slot.child for slot in self._slots), *spare], STOP_S)
+        (self._data_dir / PROCESSES).unlink(missing_ok=True)
+
+    def _roll(self) -> Iterator[None]:
+        """The rolling restart, a step at each turn."""
+        rollout = Rollout(number=last_rollout(self._data_dir).number + 1)
+        try:
+            yield from self._judged(rollout)
+            if rollout.state == "running":
+                for slot in self._slots:
+                    yield from self._replace(slot, rollout)
+                rollout.state, rollout.told = "done", f"{len(self._slots)} processes replaced"
+        except ChildProcessError as error:
+            rollout.state, rollout.told = "failed", str(error)
+        log.info("rolling-restart", state=rollout.state)
+        self._note(rollout)
+
+    def _judged(self, rollout: Rollout) -> Iterator[None]:
+        self._note(rollout)
+        told = self._data_dir / "logs" / "prepare.log"
+        command = [sys.executable, "-m", "hub", *self._prepare(self._kafka)]
+        with told.open("wb") as file:
+            judge = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
+        while judge.poll() is None:
+            yield
+        rollout.state = "refused" if judge.returncode else "running"
+        rollout.told = told.read_text(errors="replace").strip()
+
+    def _replace(self, slot: Slot, rollout: Rollout) -> Iterator[None]:
+        """Start the next one, wait until it works, and only then stop the one that is there."""
+        rollout.told = f"replacing {slot.name}"
+        self._note(rollout)
+        fresh = self._spare = slot.successor()
+        started = monotonic()
+        fresh.start(self._kafka)
+        while not fresh.ready.is_set():
+            if not fresh.runs or monotonic() - started > _READY_WITHIN_S:
+                fresh.kill()
+                self._spare = None
+                raise ChildProcessError(f"the new {slot.name} does not work: {fresh.last_words()}")
+            yield
+        old, slot.child, self._spare = slot.child, fresh, slot.child
+        slot.started_at, slot.due, slot.pause = started, None, _FIRST_PAUSE
+        old.ask_to_stop()
+        until = monotonic() + STOP_S
+        while old.runs and monotonic() < until:
+            yield
+        old.kill()
+        self._spare = None
+
+    def _note(self, rollout: Rollout) -> None:
+        _write(self._data_dir / ROLLOUT, msgspec.json.encode(rollout))
+
+    def _tell(self) -> None:
+        states = [slot.state() for slot in self._slots]
+        if states != self._told:
+            self._told = states
+            _write(self._data_dir / PROCESSES, msgspec.json.encode(states))
 
 
-def await_go() -> str:
-    """In a child: wait to be told where Kafka is; from then on, end when the parent is gone."""
-    # Read without sys.stdin: its lock, held by a reader that waits, would hang the interpreter's end.
-    line = b""
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-    address = line.decode().strip()
-    if not address:
-        sys.exit("the parent ended before Kafka was there")
-    threading.Thread(target=_end_with_parent, daemon=True, name="leash").start()
-    return address
+def last_rollout(data_dir: Path) -> Rollout:
+    """The last rolling restart of the hub on a data directory; number 0 if there was none."""
+    try:
+        return msgspec.json.decode((data_dir / ROLLOUT).read_bytes(), type=Rollout)
+    except (OSError, msgspec.MsgspecError):
+        return Rollout(number=0, state="done")
 
 
-def _end_with_parent() -> None:
-    while os.read(0, 1024):
-        continue
-    # At once: the next hub must not meet us. Whatever was under way is not committed and will be done again.
-    os._exit(1)
+def _write(path: Path, text: bytes) -> None:
+    part = path.with_suffix(".part")
+    part.write_bytes(text)
+    part.replace(path)
 
 
-def say_ready() -> None:
-    """In a child: tell the parent."""
-    sys.stdout.write(READY + "\n")
-    sys.stdout.flush()
+def _told(status: int | None) -> str:
+    return f"signal {-status}" if status is not None and status < 0 else f"status {status}"

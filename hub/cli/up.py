@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,18 +37,20 @@ KafkaChoice = Annotated[
 ]
 
 
-_EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - what a person may have configured, to be told apart
+_FROZEN_S = 10.0
+"""A process that says nothing for so long is taken for frozen; longer, where a stage may stand still for longer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A hub that takes events."""
+    """A hub that takes events. `watch` keeps it so until `stop`; `restart` replaces its processes meanwhile."""
 
     gateway: str
     kafka: str
     data_dir: Path
     watch: Callable[[], None]
     stop: Callable[[], None]
+    restart: Callable[[], None]
 
 
 def up(
@@ -59,15 +63,25 @@ def up(
         bool, typer.Option("--demo", help="Play the demo, and show events as they pass.")
     ] = False,
 ) -> None:
-    """Start the hub and keep it running until Ctrl-C. Data stays in --data-dir."""
+    """Start the hub and keep it running until Ctrl-C. Data stays in --data-dir. SIGHUP is `hub restart`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # while starting, both end what was started
     with running_hub(config, data_dir, port=port, kafka=kafka, workers=workers, say=typer.echo) as hub:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: hub.stop())
+        signal.signal(signal.SIGHUP, lambda *_: hub.stop() if _hung_up() else hub.restart())
         typer.echo(ready_text(hub, with_demo=with_demo))
         with _shown(config, data_dir) if with_demo else nullcontext():
             hub.watch()
         typer.echo("stopping")
+
+
+def _hung_up() -> bool:
+    """Whether SIGHUP has its first meaning: there was a terminal, and it was closed."""
+    try:
+        os.ttyname(0)
+    except OSError as error:
+        return error.errno == errno.EIO
+    return False
 
 
 @contextmanager
@@ -147,13 +161,17 @@ def running_hub(
 
     data_dir.mkdir(parents=True, exist_ok=True)
     _make_keys(data_dir)
-    if port and not _is_free(port):
-        fail(f"port {port} is taken. Give another with --port, or 0 for any free one")
-    port = port or free_port()
-    supervisor = Supervisor(_children(config, data_dir, port, workers))
     try:
         loaded = load_hub(config)
+        settings = loaded.settings.config
         with ExitStack() as stack:
+            listener = stack.enter_context(_listening(settings.gateway.host, port))
+            supervisor = Supervisor(
+                _slots(config, data_dir, listener.fileno(), workers),
+                data_dir,
+                lambda kafka: ["prepare", "--config", str(config), "--kafka", kafka],
+                max(_FROZEN_S, 1.5 * settings.watchdog.stuck_after_s),
+            )
             opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
             stack.callback(_stop_opened, opening)
             stack.callback(supervisor.close)  # before the broker: they leave their group in order
@@ -161,7 +179,7 @@ def running_hub(
             broker = opening.result()
             topics.ensure(
                 broker.address,
-                topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains),
+                topics.declare(settings, loaded.fleet.connectors, loaded.domains),
             )
 
             def still_well() -> None:
@@ -169,12 +187,16 @@ def running_hub(
                     raise BrokerError("Kafka ended by itself", f"See {broker.log_path}")
 
             supervisor.go(broker.address, 60, still_well)
-            host = loaded.settings.config.gateway.host
-            address = f"http://{'127.0.0.1' if host in _EVERYWHERE else host}:{port}"
+            address = _address(settings.gateway.host, listener.getsockname()[1])
             _announce(data_dir, address, broker.address)
             stack.callback((data_dir / RUNNING).unlink, missing_ok=True)
             yield Running(
-                address, broker.address, data_dir, lambda: supervisor.watch(still_well), supervisor.stop
+                address,
+                broker.address,
+                data_dir,
+                lambda: supervisor.watch(still_well),
+                supervisor.stop,
+                supervisor.restart,
             )
     except Misconfigured as error:
         for problem in error.problems:
@@ -190,21 +212,46 @@ def _stop_opened(opening: Future[Broker]) -> None:
         opening.result().stop()
 
 
-def _children(config: Path, data_dir: Path, port: int, workers: int) -> list[Any]:
+def _slots(config: Path, data_dir: Path, listener: int, workers: int) -> list[Any]:
+    """Workers first: they are replaced first, so that what the gateway takes is understood by them."""
+    from hub.cli.child import Child
     from hub.cli.processes import child_arguments
-    from hub.cli.supervisor import Child
+    from hub.cli.supervisor import Slot
 
     logs = data_dir / "logs"
     logs.mkdir(exist_ok=True)
-    children = [
-        Child("gateway", child_arguments("gateway", config, data_dir, port=port), logs / "gateway.log")
-    ]
-    for number in range(1, workers + 1):
-        name = f"worker-{number}"
-        children.append(
-            Child(name, child_arguments("worker", config, data_dir, name=name), logs / f"{name}.log")
-        )
-    return children
+
+    def worker(slot: str, number: int) -> Child:
+        # Two names in turn: the next one lives beside the one that it replaces.
+        name = f"{slot}b" if number % 2 else slot
+        return Child(slot, child_arguments("worker", config, data_dir, name=name), logs / f"{slot}.log")
+
+    def gateway(_number: int) -> Child:
+        arguments = child_arguments("gateway", config, data_dir, listener=listener)
+        return Child("gateway", arguments, logs / "gateway.log", [listener])
+
+    slots = [f"worker-{number}" for number in range(1, workers + 1)]
+    return [*(Slot(slot, partial(worker, slot)) for slot in slots), Slot("gateway", gateway)]
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    """The gateway's socket: ours, so that requests wait a moment, and are not refused, while a gateway is replaced."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        made = socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            fail(f"{host}:{port} cannot be listened on: {error.strerror}. See gateway.host in hub.yaml")
+        fail(f"port {port} is taken. Give another with --port, or 0 for any free one")
+    with made:
+        yield made
+
+
+def _address(host: str, port: int) -> str:
+    """Where people on this machine find the gateway."""
+    reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{reached}:{port}"
 
 
 def _make_keys(data_dir: Path) -> None:
@@ -224,16 +271,6 @@ def _announce(data_dir: Path, gateway: str, kafka: str) -> None:
     part = data_dir / (RUNNING + ".part")
     part.write_text(text)
     part.replace(data_dir / RUNNING)
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 def free_port() -> int:

@@ -7,12 +7,12 @@ import asyncio
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from hub.gateway import failures, jobs, replays
 from hub.gateway.api import router
-from hub.gateway.metrics import JournalMetrics
+from hub.gateway.metrics import HealthMetrics, JournalMetrics
 from hub.gateway.problems import problem
 from hub.gateway.state import Gateway
 from hub.gateway.webhooks import Webhooks
@@ -23,19 +23,22 @@ def make_gateway(state: Gateway) -> FastAPI:
     """The app over its parts."""
     app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
     app.state.gateway = state
-    webhooks = Webhooks(state.loaded.fleet, state.ingest, state.config.gateway.max_body_bytes)
-    metrics = JournalMetrics(state.journal)
+    webhooks = Webhooks(state.loaded.fleet, state.ingest, state.config.gateway, state.health.room)
+    registries = JournalMetrics(state.journal), HealthMetrics(state.health)
 
     async def healthz(_: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def readyz(_: Request) -> Response:
-        if await asyncio.to_thread(state.ingest.answers):
-            return PlainTextResponse("ready")
-        return problem(503, "Not ready", "Kafka does not answer.", {"retry-after": "5"})
+        found = state.health.summary()
+        if found["ready"]:
+            return JSONResponse(found)
+        return JSONResponse(found, 503, {"retry-after": "5"})
 
     async def show_metrics(_: Request) -> Response:
-        body = await asyncio.to_thread(lambda: generate_latest() + generate_latest(metrics))
+        body = await asyncio.to_thread(
+            lambda: generate_latest() + b"".join(generate_latest(one) for one in registries)
+        )
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
     app.router.routes += [

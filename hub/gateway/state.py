@@ -12,8 +12,11 @@ from fastapi import HTTPException
 
 from hub.config import HubConfig
 from hub.delivery.subscription import Subscription
+from hub.gateway.health import Health
+from hub.journal.database import JournalError
 from hub.journal.queries import Queries
 from hub.loading import Loaded
+from hub.stream.health import Verdict
 from hub.stream.ingest import Ingest
 from hub.stream.jobs import Jobs
 from hub.stream.subscriptions import Subscriptions
@@ -27,6 +30,7 @@ class Gateway:
     loaded: Loaded
     servers: str
     ingest: Ingest
+    health: Health
     subscriptions: Subscriptions
     jobs: Jobs
     journal: Queries
@@ -66,12 +70,19 @@ class Gateway:
         ]
 
     async def status(self) -> dict[str, Any]:
-        """Counts from the journal, and whether Kafka answers."""
-        counts = await asyncio.to_thread(self.journal.counts)
-        kafka = await asyncio.to_thread(self.ingest.answers)
+        """How the hub is; with it counts from the journal, if that can be read."""
+        report = self.health.report()
+        try:
+            counts = await asyncio.to_thread(self.journal.counts)
+            report["counts"] = msgspec.to_builtins(counts)
+        except JournalError as error:
+            report["counts"] = None
+            report["ill"].append(
+                {"worker": "", **msgspec.to_builtins(Verdict(part="journal", kind="away", told=str(error)))}
+            )
         return {
-            "kafka": "answers" if kafka else "away",
-            "counts": msgspec.to_builtins(counts),
+            "kafka": "away" if self.ingest.away else "answers",
             "subscriptions": len([one for one in self.subscriptions.all() if one.status == "active"]),
             "instances": len(self.loaded.fleet.members),
+            **report,
         }

@@ -31,6 +31,8 @@ class PollingSource(Source[C, R], Generic[C, R]):
     """
 
     every: ClassVar[timedelta] = timedelta(minutes=5)
+    patience: ClassVar[timedelta] = timedelta(minutes=1)
+    """How long one `fetch` may take; then it is cancelled, and the same cursor asked for again later."""
 
     async def fetch(self, cursor: str | None) -> Page:
         """One page. Must be safe to call again with the same cursor."""

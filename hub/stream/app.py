@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import faust
 from faust.transport.drivers import TRANSPORTS
+from mode.utils.queues import ThrowableQueue
 
 from hub.stream.records import Batch
 
@@ -28,6 +29,23 @@ GROUP = "hub"
 TRANSPORTS.aliases.setdefault("hub", "hub.stream.transport:Transport")  # where not installed as a package
 
 
+class _Queue(ThrowableQueue):  # type: ignore[misc]  # mode is untyped here
+    """What waits for an agent. Each partition that brings more, while so much waits, is read on only later.
+
+    Never full: Faust hands out batches of all agents one after the other, and one for whose queue it had to wait
+    would hold up those of all others.
+    """
+
+    pressure_high_size, pressure_drop_size = 4, 1
+
+
+class _App(faust.App):  # type: ignore[misc]
+    def FlowControlQueue(  # noqa: N802 - Faust's name
+        self, maxsize: int | None = None, *, clear_on_resume: bool = False
+    ) -> _Queue:
+        return _Queue(flow_control=self.flow_control, clear_on_resume=clear_on_resume)
+
+
 def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]], group: str = GROUP) -> Any:
     """An app whose agents feed `agents`' stages from their topics.
 
@@ -37,7 +55,7 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
     if not compiled_parts():
         raise RuntimeError("Faust's compiled parts are missing: install faust-streaming from a wheel")
     work_dir.mkdir(parents=True, exist_ok=True)
-    app = faust.App(
+    app = _App(
         group,
         broker=f"hub://{servers.replace(',', ';hub://')}",
         value_serializer="raw",
@@ -48,11 +66,10 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         topic_allow_declare=False,
         topic_disable_leader=True,
         stream_wait_empty=False,
-        stream_buffer_maxsize=4,
         broker_max_poll_records=5_000,
         consumer_max_fetch_size=4 << 20,
         broker_session_timeout=6.0,
-        broker_heartbeat_interval=2.0,
+        broker_heartbeat_interval=0.5,  # how soon the others hear of one that comes or goes, and so how long all pause
         broker_request_timeout=30.0,
         broker_rebalance_timeout=20.0,
         broker_max_poll_interval=300.0,

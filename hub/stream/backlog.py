@@ -30,8 +30,8 @@ class Backlog:
         self._size = 0
         self._changed = asyncio.Event()
 
-    def __bool__(self) -> bool:
-        return bool(self._batches)
+    def __len__(self) -> int:
+        return len(self._batches)
 
     async def put(self, batch: Batch) -> None:
         """Wait for room, and join the end. One batch has room whatever its size."""

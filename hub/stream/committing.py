@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from hub.stream import failpoints
+from hub.stream.progress import Progress
 from hub.stream.records import Fence, Output, Positions
 from hub.stream.transactions import Transactor
 
@@ -25,10 +27,11 @@ class Committer(Protocol):
 
 
 class KafkaCommitter:
-    """A `Transactor` on a thread of its own."""
+    """A `Transactor` on a thread of its own, for the stage whose `progress` is told."""
 
-    def __init__(self, transactor: Transactor) -> None:
+    def __init__(self, transactor: Transactor, progress: Progress) -> None:
         self._transactor = transactor
+        self._progress = progress
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="committing")
 
     async def prepare(self) -> None:
@@ -38,8 +41,17 @@ class KafkaCommitter:
     async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         """As promised. Waits, retrying, while Kafka is away."""
         return await asyncio.get_running_loop().run_in_executor(
-            self._thread, self._transactor.commit, outputs, positions, fence
+            self._thread, self._commit, outputs, positions, fence
         )
+
+    def _commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
+        failpoints.reached(f"{self._progress.name}.commit")
+        with self._progress.work():
+            done = self._transactor.commit(outputs, positions, fence)
+        if done:
+            self._progress.committed(positions)
+            failpoints.reached(f"{self._progress.name}.committed")
+        return done
 
     async def finish(self) -> None:
         """Let a commit under way end, within reason, then close."""

@@ -14,9 +14,11 @@ from typing import Any
 import structlog
 from confluent_kafka import KafkaException
 
+from hub.stream import failpoints
 from hub.stream.feeding import AGAIN_S, Feeding, Outside
 from hub.stream.inbox_part import InboxPart
 from hub.stream.ledger import Ledger
+from hub.stream.progress import Progress
 from hub.stream.records import Batch, Fence, Positions
 from hub.stream.standing import Sequel
 
@@ -32,20 +34,31 @@ _SWEEP_S = 60.0
 
 
 class Delivering:
-    """The deliver stage, on the event loop. `fence` tells who we are in the group and where each inbox stands."""
+    """The deliver stage, on the event loop. `fence` tells who we are in the group and where each inbox stands.
+
+    `progress` is told by whoever commits, see `KafkaCommitter`.
+    """
 
     name = "deliver"
 
-    def __init__(self, outside: Outside, fence: Callable[[], tuple[Fence, Positions]]) -> None:
+    def __init__(
+        self,
+        outside: Outside,
+        fence: Callable[[], tuple[Fence, Positions]],
+        progress: Progress | None = None,
+    ) -> None:
         self._outside = outside
         self._fence = fence
         self._batches: asyncio.Queue[Batch] = asyncio.Queue(maxsize=16)
+        self.progress = progress or Progress(self.name)
+        self.progress.waiting = self._batches.qsize
         self._tenure: Tenure | None = None
         self._next: asyncio.Queue[Tenure] = asyncio.Queue()
 
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on, and waits when the stage is behind."""
         async for batch in stream:
+            await failpoints.at(f"{self.name}.took", len(batch.records))
             await self._batches.put(batch)
             if self._tenure is not None:
                 self._tenure.wake()

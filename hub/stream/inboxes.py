@@ -43,11 +43,11 @@ class Inboxes(Protocol):
 
 
 class KafkaInboxes:
-    """`Inboxes` in Kafka, on a thread of their own."""
+    """`Inboxes` in Kafka, on a thread of their own, which calls `begin` first."""
 
-    def __init__(self, servers: str) -> None:
+    def __init__(self, servers: str, begin: Callable[[], None] = lambda: None) -> None:
         self._servers = servers
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inboxes")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="inboxes", initializer=begin)
         self._open: OrderedDict[tuple[Place, int], _Reader] = OrderedDict()
         self._asking: Consumer | None = None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 
+from hub.stream import topics
 from hub.stream.records import MAX_BYTES, Output
 
 
@@ -19,7 +20,8 @@ class KafkaAway(Exception):
 class Ingest:
     """An idempotent producer with `acks=all`, awaitable per record, bounded in what it holds.
 
-    While Kafka is away `put` fails at once; a thread of ours asks every second whether it is back.
+    A thread of ours asks every second whether Kafka is there, so that it is known before anybody waits for it.
+    While it is away `put` fails at once.
     """
 
     def __init__(self, servers: str, max_in_flight: int = 2_000, timeout: float = 2.5) -> None:
@@ -40,14 +42,29 @@ class Ingest:
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._down_since = 0.0
-        self._stopping = False
-        self._poller = Thread(target=self._poll, name="ingest", daemon=True)
-        self._poller.start()
+        self._timeout = timeout
+        self._stopping = Event()
+        self._threads = [
+            Thread(target=run, name=name, daemon=True)
+            for name, run in (("ingest", self._poll), ("ingest-asks", self._ask))
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def away(self) -> bool:
         """Whether Kafka was away when last heard of."""
         return self._down_since > 0
+
+    @property
+    def broken(self) -> list[str]:
+        """Threads that have ended, without which no record is ever confirmed."""
+        return [thread.name for thread in self._threads if not thread.is_alive()]
+
+    @property
+    def in_flight(self) -> int:
+        """Records that wait for Kafka."""
+        return self._in_flight
 
     async def put(self, output: Output) -> tuple[int, int]:
         """Its partition and offset, when the record is safe. Raises KafkaAway otherwise, or when too much waits."""
@@ -68,8 +85,11 @@ class Ingest:
             self._producer.produce(
                 output.topic, output.value, output.key, headers=output.headers, on_delivery=report, **options
             )
-            return await done
-        except (BufferError, KafkaException):
+            async with asyncio.timeout(
+                self._timeout + 1
+            ):  # the client's own limit, but for a client that is stuck
+                return await done
+        except (BufferError, KafkaException, TimeoutError):
             raise KafkaAway("Kafka did not confirm the record") from None
         finally:
             self._in_flight -= 1
@@ -79,8 +99,8 @@ class Ingest:
     ) -> None:
         if error is None:
             self._down_since = 0.0
-        elif not self._down_since:
-            self._down_since = monotonic()
+        else:
+            self._lost()
         if not done.done():
             if error is None:
                 done.set_result(place)
@@ -88,28 +108,37 @@ class Ingest:
                 done.set_exception(KafkaException(error))
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.code() == KafkaError._ALL_BROKERS_DOWN and not self._down_since:
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._lost()
+
+    def _lost(self) -> None:
+        if not self._down_since:
             self._down_since = monotonic()
 
     def _poll(self) -> None:
-        asked = 0.0
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._producer.poll(0.1)
-            if self.away and monotonic() - asked > 1:
-                self.answers(0.5)
-                asked = monotonic()
+
+    def _ask(self) -> None:
+        asked_in_vain = 0
+        while not self._stopping.wait(1.0):
+            asked_in_vain = 0 if self.answers() else asked_in_vain + 1
+            if not asked_in_vain:
+                self._down_since = 0.0
+            elif asked_in_vain > 1:  # once may be one broker of several, which the next is asked in place of
+                self._lost()
 
     def answers(self, timeout: float = 1.0) -> bool:
         """Whether Kafka answers now. Blocks up to `timeout` seconds."""
         try:
-            self._producer.list_topics(timeout=timeout)
+            self._producer.list_topics(topics.WORKERS, timeout=timeout)
         except KafkaException:
             return False
-        self._down_since = 0.0
         return True
 
     def close(self) -> None:
         """Send what waits, then stop."""
         self._producer.flush(5)
-        self._stopping = True
-        self._poller.join()
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join()

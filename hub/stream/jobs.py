@@ -141,6 +141,11 @@ class Jobs:
         self._table = Table(servers, topics.JOBS, self.change)
         self._table.wait()
 
+    @property
+    def following(self) -> bool:
+        """Whether changes are still heard of."""
+        return self._table is not None and self._table.alive
+
     def close(self) -> None:
         """Stop following."""
         if self._table is not None:

@@ -17,6 +17,7 @@ from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.sdk.errors import Reject
 from hub.stream import topics
+from hub.stream.progress import waits_for
 from hub.stream.records import Batch, Output, Record
 
 _AT_ONCE = 5_000  # entries in one transaction of the journal
@@ -55,8 +56,11 @@ class Journalling:
         pause = 0.5
         while True:
             try:
-                return write()
+                write()
+                waits_for("")
+                return
             except JournalAwayError as error:
+                waits_for(str(error))
                 log.error("journal-away", reason=str(error), seconds=pause)
             time.sleep(pause)
             pause = min(pause * 2, 10.0)

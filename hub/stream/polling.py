@@ -7,7 +7,9 @@ import json
 import zlib
 from collections.abc import AsyncIterable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from time import time
+from dataclasses import dataclass
+from math import inf
+from time import monotonic, time
 from typing import Any
 
 import msgspec
@@ -19,7 +21,7 @@ from hub.events.kafka import header
 from hub.sdk.errors import HubError, Retry, Stop
 from hub.sdk.fleet import Fleet
 from hub.sdk.polling import Page, PollingSource
-from hub.stream import topics
+from hub.stream import failpoints, topics
 from hub.stream.reading import read_all
 from hub.stream.records import MAX_BYTES, Batch, Fence, Output, Positions, Read, Record
 from hub.stream.stage import dead_letter_outputs
@@ -40,6 +42,17 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     polled_at: float = 0
     error: str = ""
     halted: bool = False
+
+
+@dataclass(slots=True)
+class Health:
+    """How a poller gets on. `good_at` and `next_at` in epoch seconds, 0 for never; `through_by` as `monotonic`."""
+
+    good_at: float = 0.0
+    next_at: float = 0.0
+    error: str = ""
+    halted: bool = False
+    through_by: float = inf
 
 
 class Polling:
@@ -64,7 +77,7 @@ class Polling:
         self._fence = fence
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=self.name)
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._cursors: dict[str, Cursor] = {}
+        self.health: dict[str, Health] = {}
 
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The topic is subscribed for its assignment; its records are read when a partition is taken over."""
@@ -80,11 +93,13 @@ class Polling:
         mine = set(partitions)
         for key, source in self._sources.items():
             if self.partition_of(key) in mine and key not in self._running:
+                self.health[key] = Health()
                 self._running[key] = asyncio.create_task(self._keep(key, source), name=f"poll {key}")
 
     async def revoked(self) -> None:
         """Stop all pollers; what a page in flight would commit is fenced off."""
         running, self._running = list(self._running.values()), {}
+        self.health = {}
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -106,20 +121,28 @@ class Polling:
 
     async def _poll(self, key: str, source: PollingSource[Any, Any]) -> bool:
         """True when it is over for good, False when it is to begin again from what is committed."""
+        health, patience = self.health[key], source.patience.total_seconds()
+        _expect(health, 0, patience)
         state = await self._in_thread(self._stored, key)
-        pause = _FIRST_PAUSE
+        health.good_at, pause = state.polled_at, _FIRST_PAUSE
         while True:
+            _expect(health, 0, patience)
             try:
-                page = await source.fetch(state.cursor)
+                async with asyncio.timeout(patience):
+                    page = await source.fetch(state.cursor)
             except Stop as stop:
                 log.error("poller-halted", instance=key, reason=stop.reason)
-                await self._commit(key, [], Cursor(cursor=state.cursor, error=stop.reason, halted=True))
+                health.error, health.halted = stop.reason, True
+                halted = msgspec.structs.replace(state, error=stop.reason, halted=True)
+                await self._commit(key, [], halted)
                 return True
             except Exception as error:  # noqa: BLE001 - one instance's fault must not stop the others
-                reason = error.reason if isinstance(error, HubError) else type(error).__name__
+                reason = _reason(error, patience)
                 wait = (error.after if isinstance(error, Retry) else None) or pause
                 log.warning("poller-retries", instance=key, reason=reason, seconds=round(wait, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
+                health.error = reason
+                _expect(health, wait, patience)
                 await asyncio.sleep(wait)
                 continue
             pause = _FIRST_PAUSE
@@ -127,8 +150,11 @@ class Polling:
             if not await self._commit(key, self._raw(source, page), state):
                 log.warning("poller-fenced", instance=key)
                 return False  # the group has moved on: if the partition is still ours, we begin again
+            health.good_at, health.error = state.polled_at, ""
             if not page.more:
-                await asyncio.sleep(source.instance.poll_every_s or source.every.total_seconds())
+                wait = source.instance.poll_every_s or source.every.total_seconds()
+                _expect(health, wait, patience)
+                await asyncio.sleep(wait)
 
     def _raw(self, source: PollingSource[Any, Any], page: Page) -> list[Output]:
         outputs = []
@@ -148,6 +174,7 @@ class Polling:
         return outputs
 
     async def _commit(self, key: str, outputs: list[Output], state: Cursor) -> bool:
+        await failpoints.at("poll.commit")
         fence, positions = self._fence()
         partition = self.partition_of(key)
         kept = Output(topics.CONNECTORS, key.encode(), msgspec.json.encode(state), [], partition)
@@ -162,10 +189,23 @@ class Polling:
         for message in read_all(self._transactor.servers, topics.CONNECTORS, self.partition_of(key)):
             if message.key() == key.encode() and message.value():
                 state = msgspec.json.decode(message.value(), type=Cursor)
-        return Cursor(cursor=state.cursor)  # a halt ends with a restart: whoever restarts has seen to it
+        # A halt ends with a restart: whoever restarts has seen to it.
+        return Cursor(cursor=state.cursor, polled_at=state.polled_at)
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
+
+
+def _expect(health: Health, wait: float, patience: float) -> None:
+    """The next poll begins in `wait` seconds, and takes up to `patience`."""
+    health.next_at = time() + wait
+    health.through_by = monotonic() + wait + patience
+
+
+def _reason(error: Exception, patience: float) -> str:
+    if isinstance(error, HubError):
+        return error.reason
+    return f"no answer within {patience:.0f} s" if isinstance(error, TimeoutError) else type(error).__name__
 
 
 def _too_large(record: Record, size: int, source: PollingSource[Any, Any]) -> list[Output]:

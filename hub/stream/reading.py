@@ -9,6 +9,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from hub.stream.progress import moved
+
 _PATIENCE_S = 30.0
 #: What is said of a partition that was just made, or whose leader is just changing.
 _PASSING = frozenset(
@@ -58,7 +60,10 @@ def read_all(servers: str, topic: str, partition: int, start: int = 0) -> Iterat
         consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         consumer.assign([TopicPartition(topic, partition, low)])
         while True:
-            for message in consumer.consume(10_000, timeout=0.02):
+            found = consumer.consume(10_000, timeout=0.02)
+            if found:
+                moved()  # whoever reads a whole partition has much to read at times, and is not stuck
+            for message in found:
                 if not at_end(message):
                     yield message
                 elif message.offset() >= high:

@@ -20,8 +20,9 @@ import structlog
 from confluent_kafka import KafkaException
 
 from hub.sdk.errors import Reject
-from hub.stream import topics
+from hub.stream import failpoints, topics
 from hub.stream.backlog import Backlog
+from hub.stream.progress import Progress
 from hub.stream.records import Batch, Fence, Output, positions_of
 from hub.stream.stage import Stage, lost_outputs
 from hub.stream.standing import Sequel
@@ -65,6 +66,7 @@ class StageRunner:
         self._stage = stage
         self._transactor = transactor
         self._backlog = Backlog()
+        self.progress = Progress(stage.name, self._backlog.__len__)
         self._sequel = Sequel()
         #: Kafka has refused a batch of this membership, so what follows under it must not go on either.
         self._over: Fence | None = None
@@ -75,12 +77,14 @@ class StageRunner:
     async def agent(self, stream: AsyncIterable[Batch]) -> None:
         """The Faust agent: it only hands on, and waits when the stage is behind."""
         async for batch in stream:
+            await failpoints.at(f"{self.name}.took", len(batch.records))
             await self._backlog.put(batch)
 
     async def run(self) -> None:
         """Process until cancelled. An error that gets here is a bug: it ends the worker, loudly."""
         turn = Turn([], self._in(self._committing, self._transactor.prepare))
         try:
+            await self._in(self._processing, self.progress.bind)
             while True:
                 if not self._backlog:
                     turn = await self._end(turn)
@@ -130,6 +134,7 @@ class StageRunner:
         return Turn([], _done())
 
     def _lose(self, batches: Sequence[Batch]) -> None:
+        self.progress.moved()
         self._over = batches[0].fence
         self._stage.forget(batches)
 
@@ -187,6 +192,7 @@ class StageRunner:
     def _process(self, batches: Sequence[Batch]) -> list[Output]:
         lost = self._lost(batches)
         some = [batch for batch in batches if batch.records]
+        failpoints.reached(self.name, _count(batches))
         try:
             return lost + (self._stage.process(some) if some else [])
         except BaseException as error:
@@ -198,7 +204,13 @@ class StageRunner:
         return [output for batch in batches for output in lost_outputs(batch, self.name)]
 
     def _commit(self, outputs: Sequence[Output], batches: Sequence[Batch]) -> bool:
-        return self._transactor.commit(outputs, positions_of(batches), batches[0].fence)
+        failpoints.reached(f"{self.name}.commit")
+        moved = positions_of(batches)
+        if not self._transactor.commit(outputs, moved, batches[0].fence):
+            return False
+        self.progress.committed(moved)
+        failpoints.reached(f"{self.name}.committed")
+        return True
 
     def _in(self, thread: Executor, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(thread, call, *args)

@@ -43,6 +43,11 @@ class Subscriptions:
             self._by_party[party] = tuple(one for one in self._by_id.values() if one.party == party)
         self._on_change()
 
+    @property
+    def following(self) -> bool:
+        """Whether changes are still heard of."""
+        return self._table is not None and self._table.alive
+
     def of(self, party: str) -> Iterable[Subscription]:
         """The subscriptions of a party."""
         return self._by_party.get(party, ())

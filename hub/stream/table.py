@@ -31,6 +31,11 @@ class Table:
         if not self._caught_up.wait(timeout):
             raise TimeoutError(f"{self._topic} could not be read within {timeout:.0f} s")
 
+    @property
+    def alive(self) -> bool:
+        """Whether it follows."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Stop following."""
         self._stopping.set()

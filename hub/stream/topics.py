@@ -20,11 +20,15 @@ DELIVERIES = "hub.deliveries"
 SEEN = "hub.seen"
 JOBS = "hub.jobs"
 PARKED = "hub.parked"
+WORKERS = "hub.workers"
 
 DEAD_LETTER_DAYS = 365
 """How long dead letters are kept, and the marks of what became of them."""
 
 _DAY_MS = 86_400_000
+
+_OF_THE_MOMENT = {"cleanup.policy": "compact,delete", "retention.ms": str(_DAY_MS), "segment.ms": "600000"}
+"""Settings of a topic of which only the newest record per key counts, and that is written all the time."""
 
 
 def raw(connector: str) -> str:
@@ -88,6 +92,7 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
         compacted(DELIVERIES, kafka.partitions),
         compacted(PARKED, kafka.partitions),
         compacted(SUBSCRIPTIONS, 1),
+        Topic(WORKERS, 1, kafka.replication, _OF_THE_MOMENT),
         Topic(JOBS, 1, kafka.replication, {"cleanup.policy": "compact,delete", **lasting(DEAD_LETTER_DAYS)}),
     ]
 

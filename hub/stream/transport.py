@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import aiokafka
@@ -183,6 +184,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         """Who we are in the group, and the positions that its partitions had when they were assigned."""
         standing: Standing = self._thread.standing
         return standing.fence or NOBODY, standing.positions
+
+    def leave(self, timeout: float = 1.0) -> None:
+        """Leave the group for good, from any thread but the consumer's own; who cannot is missed a moment later."""
+        closing = self._thread._ensure_consumer()._coordinator.close()
+        with suppress(TimeoutError):
+            asyncio.run_coroutine_threadsafe(closing, self._thread.thread_loop).result(timeout)
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
         """Batches as they come. In place of Faust's own, which drops what comes while partitions are paused."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from hub.config import Watchdog as WatchdogSettings
 from hub.delivery.clock import LoopClock
 from hub.delivery.lanes import Lanes
 from hub.delivery.schedule import Schedule
@@ -20,20 +21,26 @@ from hub.stream.app import make_app
 from hub.stream.committing import KafkaCommitter
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside, kept_s
+from hub.stream.health import Limits
 from hub.stream.inboxes import KafkaInboxes
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
 from hub.stream.polling import Polling
-from hub.stream.recipients import Webhooks
-from hub.stream.records import Fence, Positions
+from hub.stream.progress import Progress
+from hub.stream.recipients import Recipients, Webhooks
+from hub.stream.records import NOBODY, Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate, ordered_places
+from hub.stream.watchdog import Watchdog, Watched
 
 log = structlog.get_logger()
+
+#: What could not end in order within so many seconds of being told to stop does not end in order.
+STOP_S = 8.0
 
 
 class Worker:
@@ -45,7 +52,7 @@ class Worker:
         self._data_dir = data_dir
         self._name = name
         self._master_key = master_key
-        self._ready = asyncio.Event()
+        self._positioned = False
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
@@ -54,16 +61,10 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
-        clock, inboxes = LoopClock(), KafkaInboxes(self._servers)
-        outside = Outside(
-            Webhooks(subscriptions, sender, self._loaded.registry),
-            inboxes,
-            KafkaCommitter(self._transactor("deliver")),
-            lambda send: Lanes(send, Schedule(speed=config.delivery.speed), clock),
-            clock,
-            kept_s=kept_s(config.kafka.event_retention_days),
-        )
-        delivering = Delivering(outside, lambda: _fence(app))
+        progress = Progress(Delivering.name)
+        inboxes = KafkaInboxes(self._servers, progress.bind)
+        outside = self._outside(Webhooks(subscriptions, sender, self._loaded.registry), inboxes, progress)
+        delivering = Delivering(outside, lambda: _fence(app), progress)
         await loop.run_in_executor(None, subscriptions.follow, self._servers)
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
@@ -76,6 +77,9 @@ class Worker:
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
+        watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
+        watched = self._watched(app, agents, polling, subscriptions)
+        await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(stage.run() for stage in stages), delivering.run()]
         tasks = [asyncio.create_task(one) for one in running]
         try:
@@ -87,11 +91,25 @@ class Worker:
                 task.result()
             raise RuntimeError("the Faust app stopped by itself")
         finally:
-            await self._stop(app, tasks, polling)
-            subscriptions.close()
-            await loop.run_in_executor(None, inboxes.close)
-            await sender.close()
-            await self._loaded.fleet.close()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STOP_S):
+                    await self._stop(app, tasks, polling)
+                    await loop.run_in_executor(None, watchdog.stop)
+                    await loop.run_in_executor(None, inboxes.close)
+                    await sender.close()
+                    await self._loaded.fleet.close()
+                    await loop.run_in_executor(None, subscriptions.close)
+
+    def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
+        config, clock = self._loaded.settings.config, LoopClock()
+        return Outside(
+            recipients,
+            inboxes,
+            KafkaCommitter(self._transactor(Delivering.name), progress),
+            lambda send: Lanes(send, Schedule(speed=config.delivery.speed), clock),
+            clock,
+            kept_s=kept_s(config.kafka.event_retention_days),
+        )
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
@@ -110,10 +128,31 @@ class Worker:
     def _transactor(self, stage: str) -> Transactor:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
+    def _watched(
+        self, app: Any, agents: Mapping[Any, list[str]], polling: Polling, subscriptions: Subscriptions
+    ) -> Watched:
+        def membership() -> tuple[Fence, Positions]:
+            return _fence(app) if self._positioned else (NOBODY, {})
+
+        def leave() -> None:
+            if self._positioned:
+                app.consumer.leave()
+
+        return Watched(
+            loop=asyncio.get_running_loop(),
+            membership=membership,
+            stages={runner.name: runner.progress for runner in agents if runner is not polling},
+            stage_of={topic: runner.name for runner, names in agents.items() for topic in names},
+            pollers=lambda: dict(polling.health),
+            broken=lambda: [] if subscriptions.following else ["subscriptions"],
+            leave=leave,
+        )
+
     def _follow_assignment(
         self, app: Any, delivering: Delivering, polling: Polling, on_ready: Callable[[], None]
     ) -> None:
         async def positioned(positions: Positions) -> None:
+            self._positioned = True
             await delivering.assigned()
             await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
             log.info("partitions-assigned", worker=self._name, count=len(positions))
@@ -128,12 +167,17 @@ class Worker:
         app.on_partitions_revoked.connect(revoked, weak=False)
 
     async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
-        await polling.close()
+        """Finish what is in hand, then leave the group at once, so that others go on; then all the rest."""
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(app.stop(), timeout=5)
+        await asyncio.gather(polling.close(), *tasks, return_exceptions=True)
+        if self._positioned:
+            await asyncio.get_running_loop().run_in_executor(None, app.consumer.leave)
+        await app.stop()
+
+
+def _limits(settings: WatchdogSettings) -> Limits:
+    return Limits(settings.stuck_after_s, settings.behind_after_s, settings.rebalances_per_minute)
 
 
 def _fence(app: Any) -> tuple[Fence, Positions]:

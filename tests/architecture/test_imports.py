@@ -19,7 +19,11 @@ ORDER = (
 ).split()
 KAFKA_CLIENTS = {"faust", "mode", "kafka", "aiokafka", "confluent_kafka"}
 #: Where alone Faust and aiokafka are known.
-FAUST_MODULES = {"app.py": {"faust"}, "transport.py": {"faust", "aiokafka"}, "fetched.py": {"aiokafka"}}
+FAUST_MODULES = {
+    "app.py": {"faust", "mode"},
+    "transport.py": {"faust", "aiokafka"},
+    "fetched.py": {"aiokafka"},
+}
 #: All that is asked of Faust, with the options that may be given. Its acknowledgements and sends, its sinks, `take`,
 #: concurrency, tables and exactly once lose or repeat events; its pickles run code (docs/decisions/0001).
 OF_FAUST = {

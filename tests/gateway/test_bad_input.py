@@ -162,7 +162,7 @@ def test_kafka_away_is_503_at_once_and_over_when_it_is_back(tmp_path: Path, root
 
 def _answered(hub: LiveHub, status: str) -> float:
     metrics = httpx2.get(f"{hub.gateway}/metrics").text
-    wanted = f'hub_webhooks_total{{answer="{status}",instance="birmingham-pay"}}'
+    wanted = f'hub_webhooks_total{{answer="{status}",connector_instance="birmingham-pay"}}'
     return next((float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(wanted)), 0.0)
 
 

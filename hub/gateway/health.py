@@ -1,0 +1,98 @@
+"""How the hub is, as one gateway sees it: whether it can take webhooks, and what is ill anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hub.gateway.room import Room
+from hub.stream.health import Verdict
+from hub.stream.ingest import Ingest
+from hub.stream.workers import Workers, stages_of
+
+PROCESSES = "processes.json"
+"""What `hub up` says of its processes, in the data directory; a hub whose processes others start has none."""
+
+
+class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A child of `hub up`. `state` is starting, running, waiting or stopped; `ended` is how it ended last."""
+
+    name: str
+    state: str
+    pid: int = 0
+    restarts: int = 0
+    ended: str = ""
+
+
+class Health:
+    """All of it from memory, but for one small file: asking costs nothing and waits for nobody."""
+
+    def __init__(self, ingest: Ingest, workers: Workers, room: Room, partitions: int, data_dir: Path) -> None:
+        self.workers = workers
+        self.room = room
+        self._ingest = ingest
+        self._partitions = partitions
+        self._processes = data_dir / PROCESSES
+
+    @property
+    def ready(self) -> bool:
+        """Whether webhooks can be taken. A connector, a stage or a worker that is ill changes nothing in that."""
+        return not self._ingest.away and not self._ingest.broken
+
+    def ill(self) -> list[dict[str, Any]]:
+        """What is wrong, the gateway's own part first; see `Verdict`."""
+        found = [("", verdict) for verdict in self._own()]
+        if self.ready:  # while Kafka is away, all workers are silent, and that is not their fault
+            found += self.workers.verdicts(self._partitions)
+        return [{"worker": worker, **msgspec.to_builtins(verdict)} for worker, verdict in found]
+
+    def _own(self) -> Iterator[Verdict]:
+        if self._ingest.away:
+            yield Verdict(part="kafka", kind="away", told="Kafka does not answer; webhooks are answered 503")
+        for name in self._ingest.broken:
+            yield Verdict(part="gateway", kind="ended", told=f"its thread {name} has ended", cure=True)
+        for name in self.room.turned_away():
+            yield Verdict(
+                part=f"webhooks {name}",
+                kind="overloaded",
+                told="some were answered 429 or 503 in the last 10 s",
+            )
+        for process in self.processes():
+            if process.state != "running":
+                told = f"it is {process.state}" + (
+                    f", after it ended with {process.ended}" * bool(process.ended)
+                )
+                yield Verdict(part=process.name, kind=process.state, told=told)
+
+    def processes(self) -> list[Process]:
+        """The children of `hub up`, if it is that which runs us."""
+        try:
+            return msgspec.json.decode(self._processes.read_bytes(), type=list[Process])
+        except (OSError, msgspec.MsgspecError):
+            return []
+
+    def summary(self) -> dict[str, Any]:
+        """For machines that watch: `status` is ready, degraded or not ready. Names parts, and no one's words."""
+        ill = self.ill()
+        status = "not ready" if not self.ready else "degraded" if ill else "ready"
+        named = [{name: one[name] for name in ("worker", "part", "kind")} for one in ill]
+        return {"status": status, "ready": self.ready, "ill": named}
+
+    def report(self) -> dict[str, Any]:
+        """For operators: all that is known."""
+        heard = self.workers.all()
+        return {
+            **self.summary(),
+            "ill": self.ill(),
+            "stages": msgspec.to_builtins(dict(stages_of(heard))),
+            "workers": [{**msgspec.to_builtins(one.report), "heard_ago": round(one.ago, 1)} for one in heard],
+            "processes": msgspec.to_builtins(self.processes()),
+            "gateway": {
+                "under_way": dict(self.room.requests.by),
+                "held_bytes": self.room.held.used,
+                "waiting_for_kafka": self._ingest.in_flight,
+            },
+        }

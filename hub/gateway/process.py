@@ -1,0 +1,112 @@
+"""The gateway process: its parts put together, served, and closed in order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+import uvloop
+
+from hub.gateway.app import make_gateway
+from hub.gateway.health import Health
+from hub.gateway.patience import allow_files, patient
+from hub.gateway.room import Room
+from hub.gateway.state import Gateway
+from hub.journal.queries import Queries
+from hub.loading import Loaded
+from hub.stream.ingest import Ingest
+from hub.stream.job_runner import JobRunner
+from hub.stream.jobs import Jobs
+from hub.stream.subscriptions import Subscriptions
+from hub.stream.trial import Trial
+from hub.stream.turning import Turning
+from hub.stream.workers import Workers
+from hub.stream.works import works
+
+_CUT_LATER_S = 2.0
+"""The server cuts a connection off only when its handler has had the time to answer 408."""
+
+_OWN_FILES = 200
+"""Files that a gateway needs for itself, at most."""
+
+
+class GatewayProcess:
+    """One gateway over one Kafka. Making it reads what stands in the hub's topics. Raises TimeoutError."""
+
+    def __init__(self, loaded: Loaded, servers: str, data_dir: Path) -> None:
+        self._config = loaded.settings.config
+        settings = self._config.gateway
+        self._ingest = Ingest(servers, settings.max_in_flight)
+        self._workers, self._subscriptions, self._jobs = Workers(), Subscriptions(), Jobs()
+        for table in (self._workers, self._subscriptions, self._jobs):
+            table.follow(servers)
+        journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
+        done = works(servers, self._jobs, journal, trial)
+        self._runner = JobRunner(servers, self._jobs, done, journal.settle)
+        room = Room(settings.max_in_flight, settings.max_held_bytes)
+        health = Health(self._ingest, self._workers, room, self._config.kafka.partitions, data_dir)
+        self._state = Gateway(
+            loaded=loaded,
+            servers=servers,
+            ingest=self._ingest,
+            health=health,
+            subscriptions=self._subscriptions,
+            jobs=self._jobs,
+            journal=journal,
+            trial=trial,
+            master_key=(data_dir / "master.key").read_bytes(),
+            operator_token=(data_dir / "operator.token").read_text().strip(),
+        )
+        self._turning: Turning | None = None
+
+    def ill(self) -> str:
+        """What is wrong that only a new process mends, if anything. From any one thread."""
+        late = self._turning.late() if self._turning else 0.0
+        if late > self._config.watchdog.stuck_after_s:
+            return f"the event loop has not turned for {late:.0f} s"
+        tables = (self._workers, self._subscriptions, self._jobs)
+        ended = [
+            *self._ingest.broken,
+            *(type(table).__name__.lower() for table in tables if not table.following),
+        ]
+        return f"threads have ended: {', '.join(ended)}" if ended else ""
+
+    def run(self, port: int, listener: int, on_ready: Callable[[], None]) -> None:
+        """Serve until told to stop by a signal, on `port`, or on a socket that listens (its file descriptor)."""
+        settings = self._config.gateway
+        connections = min(settings.max_connections, allow_files() - _OWN_FILES)
+        server = uvicorn.Server(
+            uvicorn.Config(
+                make_gateway(self._state),
+                host=settings.host,
+                port=port,
+                http=patient(settings.body_timeout_s + _CUT_LATER_S, connections),
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=4,
+            )
+        )
+        self._runner.start()
+        uvloop.run(self._serve(server, listener, on_ready))
+
+    def close(self) -> None:
+        """Let what is under way end, and close all."""
+        self._runner.close()
+        for table in (self._jobs, self._subscriptions, self._workers):
+            table.close()
+        self._ingest.close()
+
+    async def _serve(self, server: uvicorn.Server, listener: int, on_ready: Callable[[], None]) -> None:
+        self._turning = Turning(asyncio.get_running_loop())
+        serving = asyncio.create_task(
+            server.serve([socket.socket(fileno=listener)] if listener >= 0 else None)
+        )
+        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.02)
+        if server.started:
+            on_ready()
+        await serving
