@@ -283,16 +283,17 @@ def test_an_event_that_kafka_has_dropped_is_not_passed_over_silently(simulate: S
 
 def test_while_kafka_is_away_what_is_begun_is_bounded_and_nothing_is_lost(simulate: Simulate) -> None:
     async def run() -> None:
-        kafka, one = SimulatedKafka(), Recipient("s1", down=True)
-        async with Worker(kafka, Recipients(one)):
-            for number in range(500):
-                kafka.put("inbox.x", number % 2, f"p-{number % 50}")
-            await until(lambda: len(one.arrived) >= 16, 1)
-            kafka.away, one.down = True, False
+        kafka, one = SimulatedKafka(page=256), Recipient("s1")
+        async with Worker(kafka, Recipients(one), batch=500):
+            for number in range(6_000):
+                kafka.put("inbox.x", number % 2, f"p-{number % 600}")
+            await until(lambda: len(one.arrived) >= 100, 1)
+            kafka.away = True
             await asyncio.sleep(120)
+            assert len(one.arrived) <= 100 + 2_000 + 2 * 128
             kafka.away = False
-            await until(lambda: len(set(one.taken)) == 500, 60)
-        assert len(one.places) == 500
+            await until(lambda: len(set(one.taken)) == 6_000, 60)
+        assert len(one.places) == 6_000
         assert one.in_order()
 
     simulate(run())
@@ -312,5 +313,84 @@ def test_what_kafka_refuses_of_one_delivery_costs_that_one_alone(simulate: Simul
             await until(lambda: kafka.positions["inbox.x", 0] == kafka.logs["inbox.x", 0][-1].offset + 1, 1)
         assert sorted(kafka.letters) == [("s1", "3"), ("s1", "8")]
         assert len(one.taken) == 20
+
+    simulate(run())
+
+
+def test_one_that_was_away_when_a_worker_was_killed_misses_nothing_of_what_came_meanwhile(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1", down=True)
+        recipients = Recipients(one)
+        worker = await Worker(kafka, recipients).__aenter__()
+        for number in range(32):
+            kafka.put("inbox.x", 0, f"p-{number}")
+        await until(lambda: worker.tenure._feeding.lanes.away("s1"), 5)
+        for partition in (0, 1):  # of the second it has had nothing at all
+            kafka.put("inbox.x", partition, "new")
+        ends = {place: log[-1].offset + 1 for place, log in kafka.logs.items()}
+        await until(lambda: kafka.positions == ends, 2)
+        await worker.kill()
+        one.down = False
+        async with Worker(kafka, recipients):
+            await until(lambda: len(set(one.places)) == 34, 60)
+        assert one.in_order()
+
+    simulate(run())
+
+
+def test_one_that_is_back_gets_at_once_also_what_came_to_a_partition_where_nothing_was_tried(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1", down=True)
+        async with Worker(kafka, Recipients(one)) as worker:
+            for number in range(32):
+                kafka.put("inbox.x", 0, f"p-{number}")
+            await until(lambda: worker.tenure._feeding.lanes.away("s1"), 5)
+            kafka.put("inbox.x", 1, "new")
+            await asyncio.sleep(60)
+            one.down = False
+            await until(lambda: len(one.taken) == 33, 61)
+
+    simulate(run())
+
+
+def test_what_hangs_when_a_worker_is_killed_is_tried_by_the_next_before_what_comes_after(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1", slow=50)
+        recipients = Recipients(one)
+        worker = await Worker(kafka, recipients).__aenter__()
+        first = kafka.put("inbox.x", 0, "p-1")
+        await until(lambda: kafka.positions.get(("inbox.x", 0)) == first + 1, 2)
+        await worker.kill()
+        one.slow = 0.01
+        second = kafka.put("inbox.x", 0, "p-1")
+        async with Worker(kafka, recipients):
+            await until(lambda: one.places == [(0, first), (0, second)], 2)
+
+    simulate(run())
+
+
+def test_a_worker_that_the_group_has_given_up_finds_out_and_tries_nothing_more(simulate: Simulate) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1")
+        async with Worker(kafka, Recipients(one)) as worker:
+            kafka.put("inbox.x", 0, "p-1")
+            await until(lambda: len(one.taken) == 1, 1)
+            kafka.generation += 1  # it was not heard of for too long
+            kafka.put("inbox.x", 0, "p-1")
+            await asyncio.sleep(1)
+            tried = len(one.arrived)
+            for _ in range(20):
+                kafka.put("inbox.x", 0, "p-1")
+            await asyncio.sleep(60)
+            assert len(one.arrived) == tried
+            await worker.rebalance()
+            await until(lambda: len(set(one.taken)) == 22, 5)
+        assert one.in_order()
 
     simulate(run())
