@@ -48,6 +48,7 @@ class SimulatedKafka:
     reads: int = 0
     generation: int = 0
     away: bool = False
+    sealed: bool = False  # it can be read and not be written, as where too few replicas are in sync
     page: int = 16
     slowness: float = 0.002
     appended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,7 +107,7 @@ class SimulatedKafka:
 
     async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         """As `KafkaCommitter`."""
-        while self.away:
+        while self.away or self.sealed:
             await asyncio.sleep(0.5)
         if any(output.value == b"refused" for output in outputs):
             raise Refused("MSG_SIZE_TOO_LARGE")
