@@ -11,7 +11,7 @@ EVENTS = 8_000
 AWAY = 20
 
 #: One of them, held with what belongs to it, is some four kilobytes: all would be six hundred megabytes.
-MOST = 160 << 20
+MOST = 110 << 20
 
 
 def test_eight_thousand_events_for_twenty_that_are_away(delivering: LiveHub) -> None:
