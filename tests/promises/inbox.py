@@ -72,7 +72,7 @@ class Inbox:
         assert self._producer.flush(30) == 0
         return events
 
-    def got(self, receiver: Receiver, events: Iterable[str], timeout: float = 60) -> bool:
+    def got(self, receiver: Receiver, events: Iterable[str], timeout: float = 120) -> bool:
         """Whether all of these came, in time."""
         wanted = set(events)
         return receiver.wait(lambda received: wanted <= {one.id for one in received}, timeout)
