@@ -19,7 +19,7 @@ from hub.stream.parked import Held, Parked, Turn
 from hub.stream.raw import CASE, CAUSE, INSTANCE, RAW_ID, SOURCE, attributes_of, beside
 from hub.stream.records import Batch, Output, Outputs, Record
 from hub.stream.routing import Routing, routed
-from hub.stream.seen import Seen
+from hub.stream.seen import Seen, Window
 from hub.stream.stage import Entries, dead_letter_outputs
 
 _EVENTS = topics.events("")
@@ -93,7 +93,7 @@ class Translate:
         return output.topic.startswith(_EVENTS) and self._routing.at_once(header(output.headers, "ce_type"))
 
     def _in_turn(
-        self, place: str, record: Record, held: Held, seen: set[bytes], translated: Entries
+        self, place: str, record: Record, held: Held, seen: Window, translated: Entries
     ) -> list[Output]:
         """As `hub.stream.parked` says how."""
         if held.turn(place, record) is not Turn.GO:
@@ -110,7 +110,7 @@ class Translate:
             return held.set_aside(place, record, lambda waits: self._letter(record, waits))
         return held.failed(place, record, self._letter(record, reject))
 
-    def _events(self, record: Record, seen: set[bytes], translated: Entries) -> list[Output]:
+    def _events(self, record: Record, seen: Window, translated: Entries) -> list[Output]:
         """A record's events that were not seen before, and their marks. Raises Reject before anything is marked."""
         outputs = []
         for event, output in self._translate(record):
