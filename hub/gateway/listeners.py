@@ -59,7 +59,10 @@ class _Door:
     async def open(self) -> int:
         """Listen; gives the port."""
         settings = self._settings
-        self._server = await asyncio.start_server(self._serve, settings.listen_host, settings.listen_port)
+        # Shared, so that the next gateway listens before this one ends.
+        self._server = await asyncio.start_server(
+            self._serve, settings.listen_host, settings.listen_port, reuse_port=True
+        )
         port = int(self._server.sockets[0].getsockname()[1])
         log.info("mllp-listens", instance=self.instance, port=port)
         return port

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -126,6 +127,8 @@ class GatewayProcess:
 
     async def _serve(self, server: uvicorn.Server, listener: int, on_ready: Callable[[], None]) -> None:
         self._turning = Turning(asyncio.get_running_loop())
+        # uvicorn raises what it was told to stop by once more when it has stopped, and the rest is to end in order.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         conditions = self._state.oversight.conditions
         async with listening(self._state.loaded.fleet, self._ingest, conditions):
             telling = asyncio.create_task(conditions.run())

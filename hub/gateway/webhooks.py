@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from time import time
 from typing import Any
@@ -34,7 +34,6 @@ INSTANCE_LABEL = "connector_instance"
 """Not `instance`, by which Prometheus names whom it asked."""
 
 RECEIVED = Counter("hub_webhooks_total", "Webhooks by instance and answer", [INSTANCE_LABEL, "answer"])
-_SOON = {"retry-after": "5"}
 ACCEPT_SECONDS = Histogram("hub_webhook_accept_seconds", "From the request's arrival to its answer")
 
 #: What a source may take or serve.
@@ -42,8 +41,20 @@ METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 _REMEMBERED = 50_000
 
+_SOON = {"retry-after": "5"}
+
+#: Headers of a refusal that stand in whatever words it is put.
+_TRANSPORT = ("retry-after", "connection")
+
 AnySource = WebhookSource[Any, Any]
-Handle = Callable[[AnySource, Request], Awaitable[Response]]
+
+
+class _Refused(Exception):
+    """The hub's own answer to what is not let in."""
+
+    def __init__(self, answer: Response) -> None:
+        super().__init__()
+        self.answer = answer
 
 
 class Webhooks:
@@ -77,9 +88,9 @@ class Webhooks:
         path = "/" + http.path_params.get("path", "")
         for source in sources:
             if source.matches(http.method, path, source.takes):
-                return await self._admit(http, path, source, self._take)
+                return await self._answered(http, path, source, takes=True)
             if source.matches(http.method, path, source.serves):
-                return await self._admit(http, path, source, self._serve)
+                return await self._answered(http, path, source, takes=False)
         allowed = {
             pattern.partition(" ")[0]
             for source in sources
@@ -91,58 +102,69 @@ class Webhooks:
         headers = {"allow": ", ".join(sorted(allowed))}
         return problem(405, "Method not allowed", "The connector takes other methods here.", headers)
 
-    async def _admit(self, http: HttpRequest, path: str, source: AnySource, handle: Handle) -> Response:
+    async def _answered(self, http: HttpRequest, path: str, source: AnySource, *, takes: bool) -> Response:
         """Whoever cannot be served is told before anything is read of the body, and without asking anybody."""
         headers = {name.lower(): value for name, value in http.headers.items()}
         request = Request(headers, b"", http.method, path, dict(http.query_params))
-        declared = headers.get("content-length", "")
-        size = int(declared) if declared.isdigit() else 0
-        if size > self._max_body_bytes:
-            return self._refusal(source, request, self._too_large(), None)
-        if self._ingest.away:
-            away = problem(503, "Try again later", "Kafka does not answer.", _SOON)
-            return self._refusal(source, request, away, None)
+        error: Reject | None = None
         try:
+            size = self._declared(headers)
+            if takes and self._ingest.away:
+                raise KafkaAway("Kafka does not answer.")
             with self._room.enter(source.instance.name, size) as place:
-                return await self._read(http, request, source, place, handle)
-        except Full as full:
-            refused = problem(429 if full.mine else 503, "Try again later", str(full), {"retry-after": "1"})
-            return self._refusal(source, request, refused, None)
-
-    async def _read(
-        self, http: HttpRequest, request: Request, source: AnySource, place: Place, handle: Handle
-    ) -> Response:
-        try:
-            async with asyncio.timeout(self._body_timeout_s):
-                body = await self._body(http, place)
-        except TimeoutError:
-            told = f"The body did not arrive within {self._body_timeout_s:.0f} seconds."
-            return problem(408, "Too slow", told, {"connection": "close"})
+                request = replace(request, body=await self._body(http, place))
+                return await (self._take if takes else self._serve)(source, request)
         except ClientDisconnect:
             return Response(status_code=408)  # which nobody reads
-        if body is None:
-            return self._refusal(source, request, self._too_large(), None)
-        return await self._answered(replace(request, body=body), source, handle)
-
-    async def _answered(self, request: Request, source: AnySource, handle: Handle) -> Response:
-        try:
-            return await handle(source, request)
-        except Unauthorised as error:
-            await self._note_refusal(source, error)
-            return self._refusal(source, request, problem(401, "Not genuine", error.reason), error)
-        except Reject as error:
-            await self._note_refusal(source, error)
-            return self._refusal(source, request, problem(422, "Not acceptable", error.reason), error)
+        except _Refused as refused:
+            answer = refused.answer
+        except Full as full:
+            answer = problem(429 if full.mine else 503, "Try again later", str(full), {"retry-after": "1"})
         except KafkaAway as away:
-            later = problem(503, "Try again later", str(away), _SOON)
-            return self._refusal(source, request, later, None)
+            answer = problem(503, "Try again later", str(away), _SOON)
+        except Unauthorised as forged:
+            error, answer = forged, problem(401, "Not genuine", forged.reason)
+        except Reject as reject:
+            error, answer = reject, problem(422, "Not acceptable", reject.reason)
+        if error is not None:
+            await self._note_refusal(source, error)
+        return self._refusal(source, request, answer, error)
+
+    def _declared(self, headers: Mapping[str, str]) -> int:
+        """How long the body is said to be, 0 if that is not said. Raises _Refused before anything of it is read."""
+        declared = headers.get("content-length", "")
+        size = int(declared) if declared.isdecimal() else 0
+        if size > self._max_body_bytes:
+            raise _Refused(self._too_large())
+        return size
+
+    def _too_large(self) -> Response:
+        return problem(413, "Body too large", f"The limit is {self._max_body_bytes} bytes.")
+
+    async def _body(self, http: HttpRequest, place: Place) -> bytes:
+        """The whole body, if it comes in time and is not too long. Raises _Refused, Full and ClientDisconnect."""
+        chunks, size = [], 0
+        try:
+            async with asyncio.timeout(self._body_timeout_s):
+                async for chunk in http.stream():
+                    size += len(chunk)
+                    if size > self._max_body_bytes:
+                        raise _Refused(self._too_large())
+                    if size > place.bytes:  # of a body that did not say how long it is
+                        place.grow(size - place.bytes)
+                    chunks.append(chunk)
+        except TimeoutError:
+            told = f"The body did not arrive within {self._body_timeout_s:.0f} seconds."
+            raise _Refused(problem(408, "Too slow", told, {"connection": "close"})) from None
+        return b"".join(chunks)
 
     async def _take(self, source: AnySource, request: Request) -> Response:
         source.verify(request)
         raw_id = source.raw_id(request)
         kept = {name: request.headers[name] for name in source.keeps if name in request.headers}
+        output = raw_output(source, raw_id, source.raw_key(request), request.body, kept)
         await failpoints.at("accept")
-        await self._ingest.put(raw_output(source, raw_id, source.raw_key(request), request.body, kept))
+        await self._ingest.put(output)
         await failpoints.at("accepted")
         self._conditions.good(source, event=True)
         landed = Landed(raw_id, raw_id in self._landed)
@@ -167,23 +189,8 @@ class Webhooks:
         own = source.refusal(request, refused.status_code, error)
         if own is None:
             return refused
-        waits = {name: refused.headers[name] for name in ("retry-after",) if name in refused.headers}
-        return _response(own, waits)
-
-    def _too_large(self) -> Response:
-        return problem(413, "Body too large", f"The limit is {self._max_body_bytes} bytes.")
-
-    async def _body(self, http: HttpRequest, place: Place) -> bytes | None:
-        """The whole body, or None as soon as it is known to be too long. Raises Full."""
-        chunks, size = [], 0
-        async for chunk in http.stream():
-            size += len(chunk)
-            if size > self._max_body_bytes:
-                return None
-            if size > place.bytes:  # of a body that did not say how long it is
-                place.grow(size - place.bytes)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        kept = {name: refused.headers[name] for name in _TRANSPORT if name in refused.headers}
+        return _response(own, kept)
 
     async def _note_refusal(self, source: AnySource, refusal: Reject) -> None:
         """The fact alone, and at most once a minute: a flood of forgeries must not fill the journal."""

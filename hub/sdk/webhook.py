@@ -120,8 +120,9 @@ class WebhookSource(Source[C, R], Generic[C, R]):
     2. the body goes to Kafka byte for byte with the headers of `keeps`, under `raw_id` and `raw_key`;
     3. `answer` says what the caller hears, after the bytes are safe. If it raises, the caller hears 202.
 
-    `refusal` puts every other answer (401, 422, 503 while Kafka is away, 413 for a body too large) in the
-    protocol's own words; the hub's are problem documents (RFC 9457). Later, in a worker, `parse` and `events`.
+    `refusal` puts every other answer (401, 422, 503 while Kafka is away, 413 for a body too large, 408 for one that
+    does not come, 429 or 503 for too much at a time) in the protocol's own words; the hub's are problem documents
+    (RFC 9457). Later, in a worker, `parse` and `events`.
 
     Requests that one of `serves` names are answered by `serve` and keep nothing. Anything else is 404 or 405. An
     instance may have several webhook sources; each method and path belongs to one of them.
@@ -151,9 +152,9 @@ class WebhookSource(Source[C, R], Generic[C, R]):
     def refusal(self, request: Request, status: int, error: Reject | None) -> Answer | None:
         """A refusal in the protocol's words, or None for the hub's own.
 
-        `status` is 401 (`error` is what `verify` raised), 422 (likewise), 413, or 503. A caller that gives up
-        for good on 4xx, as GOV.UK Notify does, must be answered 5xx when the hub has a bad moment: 503 must stay
-        5xx.
+        `status` is 401 (`error` is what `verify` raised), 422 (likewise), 408, 413, 429, or 503; of the last four
+        the body is empty here. A caller that gives up for good on 4xx must be answered 5xx when the hub has a bad
+        moment: 503 must stay 5xx, and 429, which says that this sender alone has too much under way, become it.
         """
         return None
 

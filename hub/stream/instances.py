@@ -150,12 +150,10 @@ class Desk:
                 self.notes.pop(name, None)
             else:
                 self.notes[name] = value
-        self.health.good_at, self.health.error = state.polled_at, ""
 
     async def within(self, patience: float, round_: Coroutine[Any, Any, float]) -> float:
         """A round's result. Raises TimeoutError when it took longer than `patience` without progress."""
-        self._patience = patience
-        self.expect(0)
+        self.expect(0, patience)
         async with asyncio.timeout(patience) as self._limit:
             return await round_
 
@@ -165,8 +163,9 @@ class Desk:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._patience)
         self.expect(0)
 
-    def expect(self, wait: float) -> None:
-        """The next round begins in `wait` seconds."""
+    def expect(self, wait: float, patience: float | None = None) -> None:
+        """The next round begins in `wait` seconds, and takes up to `patience`, as before if not given."""
+        self._patience = self._patience if patience is None else patience
         self.health.next_at = time() + wait
         self.health.through_by = monotonic() + wait + self._patience
 
@@ -242,8 +241,10 @@ class Instances:
         while True:
             desk = Desk(key, self.partition_of(key), self)
             try:
+                desk.expect(0, work.patience)
                 await desk.load()
                 desk.health.good_at = desk.state.polled_at
+                desk.health.through_by = inf  # a register may be large, and is read once
                 await work.begin(desk)
                 await self._rounds(desk, work)
             except Fenced:
@@ -275,6 +276,7 @@ class Instances:
                 self._conditions.bad(work.connector, reason)
             else:
                 pause = _FIRST_PAUSE
+                desk.health.good_at, desk.health.error = time(), ""
                 self._conditions.good(work.connector, event=desk.brought)
                 desk.brought = False
             desk.expect(wait)

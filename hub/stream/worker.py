@@ -88,7 +88,7 @@ class Worker:
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
-        watched = self._watched(app, agents, polling, (subscriptions, controls))
+        watched = self._watched(app, agents, polling, lambda: _ended(ingest, subscriptions, controls))
         await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(stage.run() for stage in stages), delivering.run(), oversight.conditions.run()]
         tasks = [asyncio.create_task(one) for one in running]
@@ -150,7 +150,7 @@ class Worker:
         app: Any,
         agents: Mapping[Any, list[str]],
         polling: Instances,
-        followed: tuple[Subscriptions, Controls],
+        ended: Callable[[], list[str]],
     ) -> Watched:
         def membership() -> tuple[Fence, Positions]:
             return _fence(app) if self._positioned else (NOBODY, {})
@@ -165,7 +165,7 @@ class Worker:
             stages={runner.name: runner.progress for runner in agents if runner is not polling},
             stage_of={topic: runner.name for runner, names in agents.items() for topic in names},
             pollers=lambda: dict(polling.health),
-            broken=lambda: [type(one).__name__.lower() for one in followed if not one.following],
+            broken=ended,
             leave=leave,
         )
 
@@ -195,6 +195,11 @@ class Worker:
         if self._positioned:
             await asyncio.get_running_loop().run_in_executor(None, app.consumer.leave)
         await app.stop()
+
+
+def _ended(ingest: Ingest, *followed: Subscriptions | Controls) -> list[str]:
+    """The threads that are no more, and without which the worker is not whole."""
+    return [*ingest.broken, *(type(one).__name__.lower() for one in followed if not one.following)]
 
 
 def _limits(settings: WatchdogSettings) -> Limits:

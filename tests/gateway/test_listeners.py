@@ -54,6 +54,7 @@ class Sender:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self.port = int(writer.get_extra_info("peername")[1])
         self._framer = Framer()
         self._replies: list[Message] = []
 
@@ -76,7 +77,7 @@ class Sender:
 
 @asynccontextmanager
 async def connected(connector: str, servers: str, **settings: object) -> AsyncIterator[Sender]:
-    config = ListenerSettings(listen_port=0, **settings)  # type: ignore[arg-type]
+    config = ListenerSettings(**{"listen_port": 0, **settings})  # type: ignore[arg-type]
     instance = Instance("hospital", connector, "E08000025")
     ingest = Ingest(servers, timeout=2.0 if servers.endswith(":1") else 30.0)
     fleet = Fleet({"hospital": Member(instance, (Referrals(instance, config),))})
@@ -161,3 +162,12 @@ async def test_enhanced_mode_is_answered_with_commit_codes(kafka: str, connector
     body = referral().replace(b"|P|2.4\r", b"|P|2.4|||AL|NE\r")
     async with connected(connector, kafka) as sender:
         assert (await sender.send(body)).get("MSA-1") == "CA"
+
+
+async def test_the_next_gateway_listens_before_this_one_ends(kafka: str, connector: str) -> None:
+    async with connected(connector, kafka) as before:
+        port = before.port
+        async with connected(connector, kafka, listen_port=port) as after:
+            assert after.port == port
+            assert (await before.send(referral())).get("MSA-1") == "AA"
+            assert (await after.send(referral())).get("MSA-1") == "AA"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -89,11 +90,11 @@ async def door(kafka: str, connector: str) -> AsyncIterator[httpx2.AsyncClient]:
     ingest.close()
 
 
-def _door(connector: str, ingest: Ingest) -> httpx2.AsyncClient:
+def _door(connector: str, ingest: Ingest, room: Room | None = None) -> httpx2.AsyncClient:
     instance = Instance("mine", connector, "E08000025")
     member = Member(instance, (Messages(instance, Config()), Receipts(instance, Config())))
-    settings = Settings(max_body_bytes=1024)
-    room = Room(settings.max_in_flight, settings.max_held_bytes)
+    settings = Settings(max_body_bytes=1024, body_timeout_s=0.3)
+    room = room or Room(100, 4 << 20)
     webhooks = Webhooks(Fleet({"mine": member}), ingest, Conditions(ingest.put), settings, room)
     paths = ("/webhooks/{instance}", "/webhooks/{instance}/{path:path}")
     app = Starlette(routes=[Route(path, webhooks.receive, methods=METHODS) for path in paths])
@@ -175,6 +176,32 @@ async def test_any_other_token_is_401(door: httpx2.AsyncClient, token: str) -> N
 async def test_a_body_over_the_limit_is_refused_in_the_sources_words(door: httpx2.AsyncClient) -> None:
     answer = await door.post("/$process-message", content=b"x" * 2000, headers=REQUEST)
     assert (answer.status_code, answer.json()) == (413, {"issue": "refused"})
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/$process-message"), ("PUT", "/things/1"), ("GET", "/metadata")]
+)
+async def test_who_asks_too_much_hears_of_it_in_the_sources_words_by_whatever_method_and_path(
+    kafka: str, connector: str, method: str, path: str
+) -> None:
+    ingest, room = Ingest(kafka), Room(2, 4 << 20)
+    async with _door(connector, ingest, room) as client:
+        with room.enter("mine", 0):
+            answer = await client.request(method, path, headers=REQUEST)
+            assert (answer.status_code, answer.json()) == (429, {"issue": "refused"})
+            assert answer.headers["retry-after"] == "1"
+        assert (await client.get("/metadata")).status_code == 200, "its place is free again"
+    ingest.close()
+
+
+async def test_a_body_that_does_not_come_is_given_up_in_the_sources_words(door: httpx2.AsyncClient) -> None:
+    async def begun() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.Event().wait()
+
+    answer = await door.post("/$process-message", content=begun(), headers=REQUEST)
+    assert (answer.status_code, answer.json()) == (408, {"issue": "refused"})
+    assert answer.headers["connection"] == "close"
 
 
 async def test_while_kafka_is_away_the_answer_stays_503_so_that_the_sender_tries_again(
