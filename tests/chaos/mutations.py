@@ -47,7 +47,7 @@ def _acknowledge_before_confirm() -> None:
 def _skip_deduplication() -> None:
     from hub.stream.seen import Window
 
-    Window.__contains__ = lambda self, mark: False  # type: ignore[method-assign, assignment]
+    Window.__contains__ = lambda self, mark: False  # type: ignore[method-assign]
 
 
 def _positions_without_outputs() -> None:
