@@ -16,6 +16,7 @@ from hub.cli import (
     replay,
     restart,
     route,
+    simulate,
     status,
     subscription,
     trigger,
@@ -43,6 +44,7 @@ app.add_typer(connector.app, name="connector")
 app.add_typer(subscription.app, name="subscription")
 app.command()(listen.listen)
 app.command()(trigger.trigger)
+app.command()(simulate.simulate)
 app.command(hidden=True)(processes.gateway)
 app.command(hidden=True)(processes.worker)
 app.command(hidden=True)(processes.prepare)

@@ -14,7 +14,7 @@ from hub.cli.options import DATA_DIR, DataDir, Json
 from hub.cli.tables import table
 
 _NEXT = {
-    "halted": "mend what it says, then `hub restart`",
+    "halted": "mend what it says, then `hub connector resume <instance>`",
     "behind": "add workers, or look into the one that is slow: `hub status --json`",
     "dead": "`hub failures list`",
     "silent": "see its log; `hub up` starts it again by itself",

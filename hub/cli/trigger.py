@@ -31,7 +31,9 @@ def trigger(
             fail(f"no instance named {name}: `hub connector list` shows them")
         sample = sample_webhook(member, event_type) if member else None
         if sample is not None:
-            client.call("POST", f"/webhooks/{name}", content=sample.body, headers=dict(sample.headers))
+            client.call(
+                "POST", f"/webhooks/{name}{sample.path}", content=sample.body, headers=dict(sample.headers)
+            )
             typer.echo(
                 f"sent a sample of {event_type} as {name}; follow it: hub events trace {sample.subject}"
             )

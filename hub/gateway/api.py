@@ -1,4 +1,4 @@
-"""The operators' and subscribers' API under `/v1`: subscriptions, events, connectors, status."""
+"""The operators' and subscribers' API under `/v1`: subscriptions, events, status."""
 
 from __future__ import annotations
 
@@ -148,12 +148,6 @@ async def show_event(event_id: str, state: Operator) -> Any:
 async def trace_case(any_id: str, state: Operator) -> dict[str, Any]:
     """A whole case as a tree, found by the id of an event, a raw record, a correlation, or by subject."""
     return {"roots": await found_or_404(state.journal.trace, any_id)}
-
-
-@router.get("/connectors")
-async def list_connectors(state: Operator) -> dict[str, Any]:
-    """The configured instances and what each does."""
-    return {"connectors": state.connectors()}
 
 
 @router.get("/status")

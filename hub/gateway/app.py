@@ -10,12 +10,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from hub.gateway import failures, jobs, replays
+from hub.gateway import failures, instances, jobs, replays
 from hub.gateway.api import router
 from hub.gateway.metrics import HealthMetrics, JournalMetrics
 from hub.gateway.problems import problem
 from hub.gateway.state import Gateway
-from hub.gateway.webhooks import Webhooks
+from hub.gateway.webhooks import METHODS, Webhooks
 from hub.registry.asgi import routes as registry_routes
 
 
@@ -23,7 +23,9 @@ def make_gateway(state: Gateway) -> FastAPI:
     """The app over its parts."""
     app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
     app.state.gateway = state
-    webhooks = Webhooks(state.loaded.fleet, state.ingest, state.config.gateway, state.health.room)
+    webhooks = Webhooks(
+        state.loaded.fleet, state.ingest, state.oversight.conditions, state.config.gateway, state.health.room
+    )
     registries = JournalMetrics(state.journal), HealthMetrics(state.health)
 
     async def healthz(_: Request) -> Response:
@@ -42,13 +44,14 @@ def make_gateway(state: Gateway) -> FastAPI:
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
     app.router.routes += [
-        Route("/webhooks/{instance}", webhooks.receive, methods=["POST"]),
+        Route("/webhooks/{instance}", webhooks.receive, methods=METHODS),
+        Route("/webhooks/{instance}/{path:path}", webhooks.receive, methods=METHODS),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         Route("/metrics", show_metrics),
         *registry_routes(state.loaded.registry),
     ]
-    for one in (router, failures.router, jobs.router, replays.router):
+    for one in (router, instances.router, failures.router, jobs.router, replays.router):
         app.include_router(one)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid_request)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import uvicorn
 import uvloop
 
 from hub.gateway.app import make_gateway
 from hub.gateway.health import Health
+from hub.gateway.listeners import listening
 from hub.gateway.patience import allow_files, patient
 from hub.gateway.room import Room
 from hub.gateway.state import Gateway
 from hub.journal.queries import Queries
 from hub.loading import Loaded
+from hub.stream.conditions import Conditions, KnownConditions, Oversight
+from hub.stream.controls import Controls
 from hub.stream.ingest import Ingest
 from hub.stream.job_runner import JobRunner
 from hub.stream.jobs import Jobs
@@ -33,6 +38,20 @@ _OWN_FILES = 200
 """Files that a gateway needs for itself, at most."""
 
 
+class Followed(Protocol):
+    """A read model that follows a topic on a thread of its own."""
+
+    @property
+    def following(self) -> bool:
+        """Whether it still does."""
+
+    def follow(self, servers: str) -> None:
+        """Begin. Raises TimeoutError."""
+
+    def close(self) -> None:
+        """Stop."""
+
+
 class GatewayProcess:
     """One gateway over one Kafka. Making it reads what stands in the hub's topics. Raises TimeoutError."""
 
@@ -41,7 +60,8 @@ class GatewayProcess:
         settings = self._config.gateway
         self._ingest = Ingest(servers, settings.max_in_flight)
         self._workers, self._subscriptions, self._jobs = Workers(), Subscriptions(), Jobs()
-        for table in (self._workers, self._subscriptions, self._jobs):
+        self._controls, self._known = Controls(), KnownConditions()
+        for table in self._tables:
             table.follow(servers)
         journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
         done = works(servers, self._jobs, journal, trial)
@@ -57,20 +77,25 @@ class GatewayProcess:
             jobs=self._jobs,
             journal=journal,
             trial=trial,
+            oversight=Oversight(self._controls, Conditions(self._ingest.put)),
+            known_conditions=self._known,
             master_key=(data_dir / "master.key").read_bytes(),
             operator_token=(data_dir / "operator.token").read_text().strip(),
         )
         self._turning: Turning | None = None
+
+    @property
+    def _tables(self) -> tuple[Followed, ...]:
+        return (self._workers, self._subscriptions, self._jobs, self._controls, self._known)
 
     def ill(self) -> str:
         """What is wrong that only a new process mends, if anything. From any one thread."""
         late = self._turning.late() if self._turning else 0.0
         if late > self._config.watchdog.stuck_after_s:
             return f"the event loop has not turned for {late:.0f} s"
-        tables = (self._workers, self._subscriptions, self._jobs)
         ended = [
             *self._ingest.broken,
-            *(type(table).__name__.lower() for table in tables if not table.following),
+            *(type(table).__name__.lower() for table in self._tables if not table.following),
         ]
         return f"threads have ended: {', '.join(ended)}" if ended else ""
 
@@ -96,17 +121,23 @@ class GatewayProcess:
     def close(self) -> None:
         """Let what is under way end, and close all."""
         self._runner.close()
-        for table in (self._jobs, self._subscriptions, self._workers):
+        for table in self._tables:
             table.close()
         self._ingest.close()
 
     async def _serve(self, server: uvicorn.Server, listener: int, on_ready: Callable[[], None]) -> None:
         self._turning = Turning(asyncio.get_running_loop())
-        serving = asyncio.create_task(
-            server.serve([socket.socket(fileno=listener)] if listener >= 0 else None)
-        )
-        while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.02)
-        if server.started:
-            on_ready()
-        await serving
+        # uvicorn raises what it was told to stop by once more when it has stopped, and the rest is to end in order.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        conditions = self._state.oversight.conditions
+        async with listening(self._state.loaded.fleet, self._ingest, conditions):
+            telling = asyncio.create_task(conditions.run())
+            serving = asyncio.create_task(
+                server.serve([socket.socket(fileno=listener)] if listener >= 0 else None)
+            )
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+                await asyncio.sleep(0.02)
+            if server.started:
+                on_ready()
+            await serving
+            telling.cancel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from hub.gateway.health import Health
 from hub.journal.database import JournalError
 from hub.journal.queries import Queries
 from hub.loading import Loaded
+from hub.stream.conditions import KnownConditions, Oversight
 from hub.stream.health import Verdict
 from hub.stream.ingest import Ingest
 from hub.stream.jobs import Jobs
@@ -35,6 +36,8 @@ class Gateway:
     jobs: Jobs
     journal: Queries
     trial: Trial
+    oversight: Oversight
+    known_conditions: KnownConditions
     master_key: bytes
     operator_token: str
 
@@ -55,23 +58,18 @@ class Gateway:
             await asyncio.sleep(0.05)
         raise HTTPException(503, "The change is written but not yet seen; look again.")
 
-    def connectors(self) -> list[dict[str, Any]]:
-        """Every instance with its sources and sinks."""
-        return [
-            {
-                "instance": name,
-                "connector": member.instance.connector,
-                "party": member.instance.party,
-                "webhook": f"/webhooks/{name}" if member.webhook else "",
-                "polls": [source.name for source in member.pollers],
-                "sinks": [sink.name for sink in member.sinks],
-            }
-            for name, member in self.loaded.fleet.members.items()
-        ]
+    def _sinks(self) -> Iterator[Verdict]:
+        """What is wrong with sinks; each worker tells of its pollers."""
+        for member in self.loaded.fleet.members.values():
+            for sink in member.sinks:
+                condition = self.known_conditions.of(sink.key)
+                if condition.state in {"failing", "halted"}:
+                    yield Verdict(part=f"sink {sink.key}", kind=condition.state, told=condition.error)
 
     async def status(self) -> dict[str, Any]:
         """How the hub is; with it counts from the journal, if that can be read."""
         report = self.health.report()
+        report["ill"] += [{"worker": "", **msgspec.to_builtins(one)} for one in self._sinks()]
         try:
             counts = await asyncio.to_thread(self.journal.counts)
             report["counts"] = msgspec.to_builtins(counts)

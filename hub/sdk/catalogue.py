@@ -12,11 +12,8 @@ from types import ModuleType
 from typing import Any
 
 from hub.sdk.connector import Connector, Source
-from hub.sdk.polling import PollingSource
+from hub.sdk.simulator import Simulator
 from hub.sdk.sink import Sink
-from hub.sdk.webhook import WebhookSource
-
-_BASES: frozenset[type] = frozenset({Connector, Source, WebhookSource, PollingSource, Sink})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +29,11 @@ class ConnectorKind:
         """Its sources, in the order of the file."""
         return tuple(cls for cls in self.classes if issubclass(cls, Source))
 
+    @property
+    def sinks(self) -> tuple[type[Sink[Any]], ...]:
+        """Its sinks."""
+        return tuple(cls for cls in self.classes if issubclass(cls, Sink))
+
 
 def discover(folder: Path) -> dict[str, ConnectorKind]:
     """All connectors under `folder` by name. Raises ValueError naming the file of one that does not load."""
@@ -41,8 +43,8 @@ def discover(folder: Path) -> dict[str, ConnectorKind]:
         classes = tuple(
             cls
             for cls in vars(module).values()
-            if inspect.isclass(cls) and issubclass(cls, Connector) and cls not in _BASES
-            if cls.__module__ == module.__name__
+            if inspect.isclass(cls) and issubclass(cls, Connector) and cls.__module__ == module.__name__
+            if hasattr(cls, "emits") or hasattr(cls, "accepts")  # others are bases of those
         )
         if not classes:
             raise ValueError(f"{path}: defines no source and no sink")
@@ -51,8 +53,26 @@ def discover(folder: Path) -> dict[str, ConnectorKind]:
     return found
 
 
+def simulator_of(folder: Path, name: str) -> type[Simulator]:
+    """The one simulator that `simulator.py` of a connector defines. Raises ValueError where that is not so."""
+    path = folder / name / "simulator.py"
+    if not path.is_file():
+        raise ValueError(f"{path}: there is no simulator")
+    defined = [
+        cls
+        for cls in vars(_load(path)).values()
+        if inspect.isclass(cls)
+        and issubclass(cls, Simulator)
+        and cls.__module__.startswith(f"connectors.{name}.")
+    ]
+    whole = [cls for cls in defined if not any(cls in other.__mro__[1:] for other in defined)]
+    if len(whole) != 1:
+        raise ValueError(f"{path}: defines {len(whole)} simulators, where one is to stand for the system")
+    return whole[0]
+
+
 def _load(path: Path) -> ModuleType:
-    """Import as `connectors.<name>.connector`, wherever the folder lies, so that its siblings import too."""
+    """Import as `connectors.<name>.<module>`, wherever the folder lies, so that its siblings import too."""
     folder, name = path.parent.parent, f"connectors.{path.parent.name}"
     try:
         packages = _package(folder).__path__
@@ -62,7 +82,7 @@ def _load(path: Path) -> ModuleType:
         if loaded is not None and str(path.parent) not in loaded.__path__:
             for other in [each for each in sys.modules if each == name or each.startswith(name + ".")]:
                 del sys.modules[other]  # of the same name in another folder
-        return importlib.import_module(f"{name}.connector")
+        return importlib.import_module(f"{name}.{path.stem}")
     except Exception as error:
         raise ValueError(f"{path}: does not load: {type(error).__name__}: {error}") from error
 

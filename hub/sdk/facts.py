@@ -32,10 +32,13 @@ def source_uri(connector: str, instance: str) -> str:
     return f"/connectors/{connector}/{instance}"
 
 
-def to_event(fact: Fact, source: str, party: str, causation_id: str) -> Event:
-    """The event of a fact: same fact, same id, whoever reports it and how often."""
+def to_event(fact: Fact, source: str, party: str, causation_id: str, case: str = "") -> Event:
+    """The event of a fact: same fact, same id, whoever reports it and how often.
+
+    `case` is the correlation id of the event that led to it, where it tells what came of a delivery.
+    """
     event_id = derive(source, fact.data.type, fact.key)
-    correlation_id = derive("case", source, fact.case or fact.subject)
+    correlation_id = case or derive("case", source, fact.case or fact.subject)
     envelope = Envelope(
         id=event_id,
         source=source,

@@ -29,23 +29,23 @@ class Member:
 
     @property
     def sources(self) -> tuple[Source[Any, Any], ...]:
-        """Its sources of any kind."""
-        return tuple(c for c in self.connectors if isinstance(c, Source))
+        """The sources of any kind that it uses."""
+        return tuple(c for c in self.connectors if isinstance(c, Source) and c.used)
 
     @property
-    def webhook(self) -> WebhookSource[Any, Any] | None:
-        """Its webhook source, if it has one."""
-        return next((c for c in self.connectors if isinstance(c, WebhookSource)), None)
+    def webhooks(self) -> tuple[WebhookSource[Any, Any], ...]:
+        """The webhook sources among them."""
+        return tuple(c for c in self.sources if isinstance(c, WebhookSource))
 
     @property
     def pollers(self) -> tuple[PollingSource[Any, Any], ...]:
-        """Its polling sources."""
-        return tuple(c for c in self.connectors if isinstance(c, PollingSource))
+        """The polling sources among them."""
+        return tuple(c for c in self.sources if isinstance(c, PollingSource))
 
     @property
     def sinks(self) -> tuple[Sink[Any], ...]:
-        """Its sinks."""
-        return tuple(c for c in self.connectors if isinstance(c, Sink))
+        """The sinks that it uses."""
+        return tuple(c for c in self.connectors if isinstance(c, Sink) and c.used)
 
 
 class Fleet:

@@ -1,21 +1,28 @@
-"""The HTTP client of connectors: time limits, and errors named by what happens next."""
+"""The HTTP client of connectors: authentication, time limits, and errors named by what happens next."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from time import time
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2
 
-from hub.sdk.errors import Reject, Retry, Stop
+from hub.sdk.errors import HubError, Reject, Retry, Stop
+from hub.sdk.health import Health
+from hub.sdk.limits import Breaker, RateLimit
 
 _RETRYABLE = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})
 _LONGEST_WAIT_S = 366 * 86_400.0
+
+E = TypeVar("E", bound=HubError)
 
 
 class Refused(Reject):
@@ -38,51 +45,132 @@ class Refused(Reject):
         return told.get(field) if isinstance(told, dict) else None
 
 
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What is special about calling one system; the defaults are for one about which nothing is known.
+
+    `timeout_s` is for each connect, write and read. `words` finds, in the body of a refusal, the system's own
+    code or sentence for it: it becomes part of the reason that people read, so it must pass on nothing that can
+    hold personal data or what a caller sent. `tls` is a client certificate (`hub.sdk.auth.client_certificate`).
+    """
+
+    timeout_s: float = 10.0
+    limit: RateLimit | None = None
+    breaker: Breaker | None = None
+    words: Callable[[int, bytes], str] | None = None
+    tls: ssl.SSLContext | None = None
+
+
 class Http:
     """A client for one system: JSON in and out, default policy for failures.
 
     408, 425, 429, 5xx and transport failures raise `Retry` (honouring `Retry-After`), 401 and 403 raise
-    `Stop`, every other status outside 2xx raises `Refused`, a `Reject` that a connector may look into.
-    `transport` is the seam for tests.
+    `Stop`, every other status outside 2xx raises `Refused`, a `Reject` that a connector may look into. One call
+    is one attempt: repeats are the hub's business. (`auth` may ask for a new token and try once more on 401.)
+    Redirects are not followed. `transport` is the seam for tests.
     """
 
     def __init__(
         self,
         base_url: str,
         headers: Mapping[str, str] | None = None,
-        timeout: float = 10.0,
+        auth: httpx2.Auth | None = None,
+        policy: Policy | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
+        self._policy = policy or Policy()
+        self.auth = auth
+        self.health = Health()
         self._client = httpx2.AsyncClient(
-            base_url=base_url, headers=dict(headers or {}), timeout=timeout, transport=transport
+            base_url=base_url,
+            headers=dict(headers or {}),
+            auth=auth,
+            timeout=self._policy.timeout_s,
+            verify=self._policy.tls or True,
+            transport=transport,
         )
 
     async def get_json(self, path: str, **params: str | int) -> Any:
         """GET; the decoded JSON body."""
-        return decoded(await self._send("GET", path, params=params))
+        return decoded(await self.send("GET", path, params=params))
 
     async def post_json(self, path: str, body: Any, headers: Mapping[str, str] | None = None) -> Any:
         """POST a JSON body; the decoded JSON answer, or None where there is none."""
-        response = await self._send("POST", path, json=body, headers=dict(headers or {}))
+        response = await self.send("POST", path, json=body, headers=dict(headers or {}))
         return decoded(response) if response.content else None
+
+    async def send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+        """One request with the options of httpx (`json`, `content`, `params`, `headers`); a 2xx answer, read whole."""
+        async with self.stream(method, path, **options) as response:
+            await response.aread()
+        return response
+
+    @asynccontextmanager
+    async def stream(self, method: str, path: str, **options: Any) -> AsyncIterator[httpx2.Response]:
+        """The same for an answer that is read in pieces: `async for chunk in response.aiter_bytes()`.
+
+        304 is passed on as it is, for requests that carry conditions.
+        """
+        policy = self._policy
+        if policy.breaker:
+            policy.breaker.ask()
+        if policy.limit:
+            await policy.limit.wait()
+        try:
+            response = await self._client.send(
+                self._client.build_request(method, path, **options), stream=True
+            )
+            try:
+                if not response.is_success and response.status_code != 304:
+                    await self._refused(response, f"{method} {path}")
+                self._went_well(response)
+                yield response
+            finally:
+                await response.aclose()
+        except httpx2.RequestError as error:
+            raise self._noted(Retry(f"{method} {path}: {type(error).__name__}")) from None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _send(self, method: str, path: str, **options: Any) -> httpx2.Response:
+    async def _refused(self, response: httpx2.Response, what: str) -> None:
+        status = response.status_code
         try:
-            response = await self._client.request(method, path, **options)
-        except httpx2.RequestError as error:
-            raise Retry(f"{method} {path}: {type(error).__name__}") from None
-        if not response.is_success:
-            raise_for(response.status_code, response.headers, f"{method} {path}", response.content)
-        return response
+            body = await response.aread()
+        except httpx2.RequestError:
+            body = b""
+        told = self._policy.words(status, body) if self._policy.words else ""
+        try:
+            raise_for(
+                status, response.headers, f"{what} answered {status}" + (f" ({told})" if told else ""), body
+            )
+        except Retry as retry:
+            if self._policy.limit:
+                self._policy.limit.heard(response.headers, retry.after)
+            raise self._noted(retry) from None
+        except (Stop, Refused) as error:
+            if self._policy.breaker:
+                self._policy.breaker.worked()  # it answers, if not what we like
+            raise self._noted(error) from None
+
+    def _went_well(self, response: httpx2.Response) -> None:
+        self.health.good()
+        self.health.credential_expires = float(getattr(self.auth, "expires", 0) or 0)
+        if self._policy.breaker:
+            self._policy.breaker.worked()
+        if self._policy.limit:
+            self._policy.limit.heard(response.headers)
+
+    def _noted(self, error: E) -> E:
+        self.health.bad(error.reason)
+        if isinstance(error, Retry) and self._policy.breaker:
+            self._policy.breaker.failed()
+        return error
 
 
-def raise_for(status: int, headers: Mapping[str, str], what: str, body: bytes = b"") -> None:
+def raise_for(status: int, headers: Mapping[str, str], reason: str, body: bytes = b"") -> None:
     """Raise the error that a failing status stands for."""
-    reason = f"{what} answered {status}"
     if status in _RETRYABLE or status >= 500:
         raise Retry(reason, after=retry_after(headers.get("retry-after", ""), time()))
     if status in _REFUSED:

@@ -24,22 +24,21 @@ class Sample:
     body: bytes
     headers: Mapping[str, str]
     subject: str
+    path: str = ""
 
 
 def sample_webhook(member: Member, event_type: str) -> Sample | None:
     """A webhook that becomes an event of this type, about an entity nobody has seen; None if there is no fixture."""
-    source = member.webhook
-    if source is None:
-        return None
-    folder = Path(inspect.getfile(type(source))).parent / "fixtures"
-    for path in sorted(folder.glob("*.json")):
-        body = path.read_bytes()
-        try:
-            facts = source.translate(body)
-        except Reject:  # a fixture of another source, or one that is broken on purpose
-            continue
-        if any(fact.data.type == event_type for fact in facts):
-            return _fresh(source, body)
+    for source in member.webhooks:
+        folder = Path(inspect.getfile(type(source))).parent / "fixtures"
+        for path in sorted(folder.glob("*.json")):
+            body = path.read_bytes()
+            try:
+                facts = source.translate(body)
+            except Reject:  # a fixture of another source, or one that is broken on purpose
+                continue
+            if any(fact.data.type == event_type for fact in facts):
+                return _fresh(source, body)
     return None
 
 
@@ -52,4 +51,4 @@ def _fresh(source: WebhookSource[Any, Any], body: bytes) -> Sample:
         if old:
             subject = "".join(secrets.choice(_ALPHABET) for _ in old)
             body = body.replace(old.encode(), subject.encode())
-    return Sample(body, source.sign(body), subject)
+    return Sample(body, source.sign(body), subject, source.takes[0].partition(" ")[2].rstrip("/"))

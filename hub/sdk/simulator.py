@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -20,7 +21,10 @@ from hub.sdk.clock import Clock
 from hub.sdk.serving import in_thread, serving
 
 #: What a fault plan may hold besides status codes as text.
-HANG, CUT, GARBAGE = "hang", "cut", "garbage"
+HANG, CUT, GARBAGE, LOST = "hang", "cut", "garbage", "lost answer"
+
+#: Serves on a port (0: a free one) while its block runs; gives the address.
+Listener = Callable[[int], AbstractAsyncContextManager[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,13 @@ class Simulator:
     """Base of simulators. A subclass gives `routes`, its configuration for a connector, and controls.
 
     `faults` maps a fault to its probability per request: a status code as text (`"429"`), `hang` (no answer
-    until the client leaves), `cut` (half a body), `garbage` (200 and HTML), and what a subclass adds.
+    until the client leaves), `cut` (half a body), `garbage` (200 and HTML), `lost answer` (the request is
+    carried out and the answer never arrives), and what a subclass adds.
     `bad_days` names plans; `have("429s")` begins one and `have("a good day")` ends it. Given a `seed`, faults
     and ids are drawn from it, so that a run can be repeated; without one, every simulator is another.
     Controls may be called from any thread, before, while and after it serves. The contract suites need
-    `config`, and besides `sign` and `produce` where the system calls the hub, `populate` where the hub asks.
+    `config`, and besides `sign` and `produce` where the system calls the hub, `populate` where the hub asks,
+    `effects` where the hub delivers.
     """
 
     bad_days: ClassVar[Mapping[str, Mapping[str, float]]] = {}
@@ -82,6 +88,10 @@ class Simulator:
         """Have `count` more things that a poller finds; gives the subjects of their facts."""
         raise NotImplementedError
 
+    def effects(self) -> Counter[str]:
+        """What deliveries came to, each with how often, by the sender's idempotency key or reference."""
+        raise NotImplementedError
+
     def have(self, day: str) -> None:
         """Begin one of `bad_days`; `a good day` ends it. Raises KeyError for an unknown name."""
         self.faults = {} if day == "a good day" else dict(self.bad_days[day])
@@ -104,16 +114,31 @@ class Simulator:
     async def stopped(self) -> None:
         """Called when it no longer serves, on the loop that it served on; release what was opened."""
 
+    def listeners(self) -> list[Listener]:
+        """What it serves: HTTP, unless a subclass speaks something else, or something else besides."""
+        return [self.serve_http]
+
+    @asynccontextmanager
+    async def serve_http(self, port: int) -> AsyncIterator[str]:
+        """Its routes, at `url`."""
+        async with serving(self.app, port) as self.url:
+            yield self.url
+
     @asynccontextmanager
     async def serve(self, port: int = 0) -> AsyncIterator[str]:
-        """Serve on the loopback; gives the base URL. Port 0 takes a free one."""
-        async with serving(self.app, port) as self.url:
+        """Serve on the loopback; gives the first address. Port 0 takes free ones; otherwise a second listener has
+        the port after it, and so on."""
+        async with AsyncExitStack() as stack:
+            addresses = [
+                await stack.enter_async_context(listener(port and port + place))
+                for place, listener in enumerate(self.listeners())
+            ]
             self._loop = asyncio.get_running_loop()
             waiting, self._waiting = self._waiting, []
             for work in waiting:
                 self._start(work)
             try:
-                yield self.url
+                yield addresses[0]
             finally:
                 self._loop = None
                 for task in list(self._tasks):
@@ -156,7 +181,7 @@ class _Faulty:
         simulator = self._simulator
         request = Incoming(scope, receive)
         body = await request.body()
-        fault = simulator.draw(*(name for name in simulator.faults if name in _ANSWERS or name.isdigit()))
+        fault = simulator.draw(*(name for name in simulator.faults if name in _OF_HTTP or name.isdigit()))
         simulator.requests.append(
             Received(
                 simulator.clock.now(),
@@ -170,6 +195,9 @@ class _Faulty:
         )
         if fault.isdigit():
             await simulator.refusal(int(fault))(scope, receive, send)
+        elif fault == LOST:
+            await self._app(scope, _replay(body, receive), _nowhere)
+            raise ConnectionAbortedError("the simulated system hung up before it answered")
         elif fault:
             await _ANSWERS[fault](receive, send)
         else:
@@ -183,6 +211,10 @@ def _replay(body: bytes, receive: Receive) -> Receive:
         return unread.pop() if unread else await receive()
 
     return again
+
+
+async def _nowhere(_: Message) -> None:
+    """Where lost answers go."""
 
 
 async def _hang(receive: Receive, send: Send) -> None:
@@ -202,6 +234,8 @@ async def _garbage(receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b"<html><body>We are sorry</body></html>"})
 
+
+_OF_HTTP = frozenset({HANG, CUT, GARBAGE, LOST})
 
 _ANSWERS: dict[str, Callable[[Receive, Send], Coroutine[Any, Any, None]]] = {
     HANG: _hang,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -22,6 +22,31 @@ _PASSING = frozenset(
 )
 
 Message = Any  # confluent_kafka.Message, which is untyped
+
+
+class Log(Protocol):
+    """Partitions that can be read: Kafka's, or in tests some in memory."""
+
+    def read(self, topic: str, partition: int, start: int = 0) -> Iterator[Message]:
+        """Every committed record of a partition as it stands now, oldest first, from an offset on."""
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """The first offset and the one after the last."""
+
+
+class KafkaLog:
+    """Kafka as a `Log`. Both raise KafkaException."""
+
+    def __init__(self, servers: str) -> None:
+        self._servers = servers
+
+    def read(self, topic: str, partition: int, start: int = 0) -> Iterator[Message]:
+        """See `read_all`."""
+        return read_all(self._servers, topic, partition, start)
+
+    def bounds(self, topic: str, partition: int) -> tuple[int, int]:
+        """See `bounds`."""
+        return bounds(self._servers, topic, partition)
 
 
 def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int = 65_536) -> Consumer:
@@ -44,20 +69,22 @@ def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int 
     )
 
 
-def read_all(servers: str, topic: str, partition: int) -> Iterator[Message]:
-    """Every committed record of a partition as it stands now, oldest first. Raises KafkaException.
+def read_all(servers: str, topic: str, partition: int, start: int = 0) -> Iterator[Message]:
+    """Every committed record of a partition as it stands now, oldest first, from an offset on. Raises
+    KafkaException.
 
     A transaction that is being finished at this moment counts: its end is awaited. Without that, what a worker
     committed just before it died could be missed, since Kafka writes the markers after it has answered.
     """
-    low, high = _bounds(servers, topic, partition)
-    if low == high:
+    low, high = bounds(servers, topic, partition)
+    start = max(low, start)
+    if start >= high:
         return
     consumer = new_consumer(servers)
     try:
         # Asking first has the client learn the partition's leader at once, and not a second later.
         consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        consumer.assign([TopicPartition(topic, partition, low)])
+        consumer.assign([TopicPartition(topic, partition, start)])
         while True:
             found = consumer.consume(10_000, timeout=0.02)
             if found:
@@ -103,7 +130,7 @@ def _taken(message: Message) -> float:
     return float(message.timestamp()[1]) / 1000
 
 
-def _bounds(servers: str, topic: str, partition: int) -> tuple[int, int]:
+def bounds(servers: str, topic: str, partition: int) -> tuple[int, int]:
     """The first offset and the one after the last, open transactions included."""
     consumer = new_consumer(servers, "read_uncommitted")
     deadline = monotonic() + _PATIENCE_S

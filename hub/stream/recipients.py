@@ -59,6 +59,17 @@ class Recipients(Protocol):
         """Those of a party that are not over. `Delivering.changed` is to be called when this changes."""
 
 
+class Several:
+    """Recipients of several kinds."""
+
+    def __init__(self, *kinds: Recipients) -> None:
+        self._kinds = kinds
+
+    def of(self, party: str) -> Sequence[Recipient]:
+        """Those of a party, of all kinds."""
+        return [one for kind in self._kinds for one in kind.of(party)]
+
+
 class Webhooks:
     """Subscriptions, which are sent events over HTTP."""
 

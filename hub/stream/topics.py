@@ -15,6 +15,9 @@ from hub.stream.records import MAX_BYTES
 DEAD_LETTERS = "dead-letters"
 JOURNAL = "hub.journal"
 CONNECTORS = "hub.connectors"
+CONTROLS = "hub.controls"
+INSTANCES = "hub.instances"
+REGISTERS = "hub.registers"
 SUBSCRIPTIONS = "hub.subscriptions"
 DELIVERIES = "hub.deliveries"
 SEEN = "hub.seen"
@@ -78,8 +81,8 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
     def lasting(days: int) -> dict[str, str]:
         return {"retention.ms": str(days * _DAY_MS)}
 
-    def compacted(name: str, partitions: int) -> Topic:
-        return Topic(name, partitions, kafka.replication, {"cleanup.policy": "compact"})
+    def compacted(name: str, partitions: int, **settings: str) -> Topic:
+        return Topic(name, partitions, kafka.replication, {"cleanup.policy": "compact", **settings})
 
     return [
         *(kept(raw(name), kafka.raw_retention_days) for name in connectors),
@@ -89,6 +92,10 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
         kept(JOURNAL, kafka.event_retention_days),
         kept(SEEN, config.dedup_window_days),
         compacted(CONNECTORS, kafka.partitions),
+        compacted(CONTROLS, 1),
+        compacted(INSTANCES, 1),
+        # A copy of a register that is a few days old must still hear of what was removed.
+        compacted(REGISTERS, kafka.partitions, **{"delete.retention.ms": str(7 * _DAY_MS)}),
         compacted(DELIVERIES, kafka.partitions),
         compacted(PARKED, kafka.partitions),
         compacted(SUBSCRIPTIONS, 1),

@@ -16,13 +16,11 @@ from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet
 from hub.stream import topics
 from hub.stream.parked import Held, Parked, Turn
+from hub.stream.raw import CASE, CAUSE, INSTANCE, RAW_ID, SOURCE, attributes_of, beside
 from hub.stream.records import Batch, Output, Record
 from hub.stream.routing import Routing, routed
 from hub.stream.seen import Seen
 from hub.stream.stage import Entries, dead_letter_outputs
-
-#: Headers of a raw record, written by whoever accepted it.
-RAW_ID, INSTANCE, SOURCE = "hub-id", "hub-instance", "hub-source"
 
 _EVENTS = topics.events("")
 
@@ -151,8 +149,10 @@ class Translate:
         """Every event that a record tells, all or none. Raises Reject."""
         raw_id = header(record.headers, RAW_ID)
         member = self._fleet.member(header(record.headers, INSTANCE))
-        facts = member.source(header(record.headers, SOURCE)).translate(record.value or b"")
-        events = [to_event(fact, member.instance.source, member.instance.party, raw_id) for fact in facts]
+        source = member.source(header(record.headers, SOURCE))
+        facts = source.translate(record.value or b"", attributes_of(record.headers))
+        instance, case = member.instance, beside(record.headers, CASE)
+        events = [to_event(fact, instance.source, instance.party, raw_id, case) for fact in facts]
         return [(event, self._encode(event)) for event in events]
 
     def _encode(self, event: Event) -> Output:
@@ -173,6 +173,8 @@ class Translate:
             "subject": (record.key or b"").decode(errors="replace"),
             "source": member.instance.source if member else "",
             "party": member.instance.party if member else "",
+            "correlation_id": beside(record.headers, CASE),
+            "causation_id": beside(record.headers, CAUSE),
         }
 
     def _letter(self, record: Record, reject: Reject) -> DeadLetter:

@@ -11,7 +11,7 @@ from hub.registry.codec import CodecError, encode
 from hub.routes.engine import Engine, Made, Refused
 from hub.sdk.errors import Reject
 from hub.sdk.facts import to_event
-from hub.stream.translate import INSTANCE, RAW_ID, SOURCE
+from hub.stream.raw import CASE, INSTANCE, RAW_ID, SOURCE, attributes_of, beside
 
 Headers = Iterable[tuple[str, bytes | None]]
 
@@ -28,9 +28,10 @@ class Trial:
         """The events of a raw record, each fit for its contract. Raises Reject."""
         headers = list(headers)
         member = self._loaded.fleet.member(header(headers, INSTANCE))
-        facts = member.source(header(headers, SOURCE)).translate(value)
+        facts = member.source(header(headers, SOURCE)).translate(value, attributes_of(headers))
         instance = member.instance
-        events = [to_event(fact, instance.source, instance.party, header(headers, RAW_ID)) for fact in facts]
+        told = (header(headers, RAW_ID), beside(headers, CASE))
+        events = [to_event(fact, instance.source, instance.party, *told) for fact in facts]
         for event in events:
             self.encode(event)
         return events

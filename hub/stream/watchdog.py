@@ -23,8 +23,8 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from hub.stream import topics
 from hub.stream.health import Judge, Limits, PollerSeen, Seen, StageSeen, Verdict, patience_after
+from hub.stream.instances import Health
 from hub.stream.lag import Lag, Reach
-from hub.stream.polling import Health
 from hub.stream.progress import Progress
 from hub.stream.reading import read_all
 from hub.stream.records import NOBODY, Fence, Place, Positions

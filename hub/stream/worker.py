@@ -19,19 +19,24 @@ from hub.loading import Loaded
 from hub.stream import memory, topics
 from hub.stream.app import make_app
 from hub.stream.committing import KafkaCommitter
+from hub.stream.conditions import Conditions, Oversight
+from hub.stream.controls import Controls
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside, kept_s
 from hub.stream.health import Limits
 from hub.stream.inboxes import KafkaInboxes
+from hub.stream.ingest import Ingest
+from hub.stream.instances import Instances
 from hub.stream.journalling import Journalling
 from hub.stream.parked import Parked
-from hub.stream.polling import Polling
 from hub.stream.progress import Progress
-from hub.stream.recipients import Recipients, Webhooks
+from hub.stream.pulling import works
+from hub.stream.recipients import Recipients, Several, Webhooks
 from hub.stream.records import NOBODY, Fence, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
+from hub.stream.sinking import Sinks
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate, ordered_places
@@ -61,16 +66,21 @@ class Worker:
         loop = asyncio.get_running_loop()
 
         subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
+        controls, ingest = Controls(), Ingest(self._servers)
+        oversight = Oversight(controls, Conditions(ingest.put))
         progress = Progress(Delivering.name)
         inboxes = KafkaInboxes(self._servers, progress.bind)
-        outside = self._outside(Webhooks(subscriptions, sender, self._loaded.registry), inboxes, progress)
-        delivering = Delivering(outside, lambda: _fence(app), progress)
-        await loop.run_in_executor(None, subscriptions.follow, self._servers)
+        recipients = Several(
+            Webhooks(subscriptions, sender, self._loaded.registry),
+            Sinks(self._loaded.fleet, self._loaded.registry, config.kafka.partitions, oversight),
+        )
+        delivering = Delivering(self._outside(recipients, inboxes, progress), lambda: _fence(app), progress)
+        await asyncio.gather(
+            *(loop.run_in_executor(None, one.follow, self._servers) for one in (subscriptions, controls))
+        )
         journalling = Journalling(self._data_dir / "journal.db")
         stages = self._stages(journalling)
-        polling = Polling(
-            self._loaded.fleet, config.kafka.partitions, self._transactor("poll"), lambda: _fence(app)
-        )
+        polling = self._instances(oversight, lambda: _fence(app))
         agents: dict[Any, list[str]] = dict(stages)
         agents[delivering] = [topics.inbox(party) for party in config.parties]
         agents[polling] = [topics.CONNECTORS]
@@ -78,9 +88,9 @@ class Worker:
         app.read_again = journalling.read_again
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
-        watched = self._watched(app, agents, polling, subscriptions)
+        watched = self._watched(app, agents, polling, lambda: _ended(ingest, subscriptions, controls))
         await loop.run_in_executor(None, watchdog.start, watched)
-        running = [*(stage.run() for stage in stages), delivering.run()]
+        running = [*(stage.run() for stage in stages), delivering.run(), oversight.conditions.run()]
         tasks = [asyncio.create_task(one) for one in running]
         try:
             memory.settle()
@@ -96,9 +106,11 @@ class Worker:
                     await self._stop(app, tasks, polling)
                     await loop.run_in_executor(None, watchdog.stop)
                     await loop.run_in_executor(None, inboxes.close)
+                    await loop.run_in_executor(None, ingest.close)
                     await sender.close()
                     await self._loaded.fleet.close()
-                    await loop.run_in_executor(None, subscriptions.close)
+                    for table in (subscriptions, controls):
+                        await loop.run_in_executor(None, table.close)
 
     def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
         config, clock = self._loaded.settings.config, LoopClock()
@@ -110,6 +122,12 @@ class Worker:
             clock,
             kept_s=kept_s(config.kafka.event_retention_days),
         )
+
+    def _instances(self, oversight: Oversight, fence: Callable[[], tuple[Fence, Positions]]) -> Instances:
+        partitions = self._loaded.settings.config.kafka.partitions
+        folder = self._data_dir / "workers" / self._name
+        made = works(self._loaded.fleet, self._servers, partitions, folder)
+        return Instances(made, partitions, self._transactor("poll"), fence, oversight)
 
     def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
         loaded = self._loaded
@@ -128,7 +146,11 @@ class Worker:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
 
     def _watched(
-        self, app: Any, agents: Mapping[Any, list[str]], polling: Polling, subscriptions: Subscriptions
+        self,
+        app: Any,
+        agents: Mapping[Any, list[str]],
+        polling: Instances,
+        ended: Callable[[], list[str]],
     ) -> Watched:
         def membership() -> tuple[Fence, Positions]:
             return _fence(app) if self._positioned else (NOBODY, {})
@@ -143,12 +165,12 @@ class Worker:
             stages={runner.name: runner.progress for runner in agents if runner is not polling},
             stage_of={topic: runner.name for runner, names in agents.items() for topic in names},
             pollers=lambda: dict(polling.health),
-            broken=lambda: [] if subscriptions.following else ["subscriptions"],
+            broken=ended,
             leave=leave,
         )
 
     def _follow_assignment(
-        self, app: Any, delivering: Delivering, polling: Polling, on_ready: Callable[[], None]
+        self, app: Any, delivering: Delivering, polling: Instances, on_ready: Callable[[], None]
     ) -> None:
         async def positioned(positions: Positions) -> None:
             self._positioned = True
@@ -165,7 +187,7 @@ class Worker:
         app.on_positioned = positioned
         app.on_partitions_revoked.connect(revoked, weak=False)
 
-    async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Polling) -> None:
+    async def _stop(self, app: Any, tasks: list[asyncio.Task[None]], polling: Instances) -> None:
         """Finish what is in hand, then leave the group at once, so that others go on; then all the rest."""
         for task in tasks:
             task.cancel()
@@ -173,6 +195,11 @@ class Worker:
         if self._positioned:
             await asyncio.get_running_loop().run_in_executor(None, app.consumer.leave)
         await app.stop()
+
+
+def _ended(ingest: Ingest, *followed: Subscriptions | Controls) -> list[str]:
+    """The threads that are no more, and without which the worker is not whole."""
+    return [*ingest.broken, *(type(one).__name__.lower() for one in followed if not one.following)]
 
 
 def _limits(settings: WatchdogSettings) -> Limits:

@@ -26,7 +26,11 @@ COUNCILS = {"birmingham-pay": "E08000025", "westminster-pay": "E09000033"}
 
 
 def write_config(folder: Path, root: Path, **sections: Any) -> Path:
-    """A `hub.yaml` in `folder` over the project's connectors, routes and schemas."""
+    """A `hub.yaml` in `folder` over the project's connectors, routes and schemas.
+
+    `sections` replace those that there are; `more_instances` are added.
+    """
+    more = sections.pop("more_instances", {})
     for name in ("connectors", "routes", "schemas"):
         if not (folder / name).exists():
             (folder / name).symlink_to(root / name)
@@ -39,7 +43,7 @@ def write_config(folder: Path, root: Path, **sections: Any) -> Path:
     }
     config: dict[str, Any] = {
         "parties": {party: {"name": f"Council {party}"} for party in COUNCILS.values()},
-        "instances": {name: {**instance, "party": party} for name, party in COUNCILS.items()},
+        "instances": {name: {**instance, "party": party} for name, party in COUNCILS.items()} | more,
         "delivery": {"allow_local": True, "speed": 100},
         **sections,
     }

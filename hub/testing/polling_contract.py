@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, ClassVar
 
 import pytest
@@ -15,7 +16,7 @@ from hub.sdk.connector import Source
 from hub.sdk.errors import Retry, Stop
 from hub.sdk.polling import PollingSource
 from hub.sdk.simulator import Simulator
-from hub.testing.contract import Contract
+from hub.testing.contract import Contract, Raw
 
 _PASSING = ("429", "500", "502", "503", "504", "cut", "garbage", "hang")
 
@@ -33,9 +34,9 @@ class PollingContract(Contract):
 
     connector: ClassVar[type[PollingSource[Any, Any]]]
 
-    _polled: ClassVar[dict[type, list[bytes]]] = {}
+    _polled: ClassVar[dict[type, list[Raw]]] = {}
 
-    def bodies(self) -> list[bytes]:
+    def records(self) -> list[Raw]:
         """The raw records of a few things that the simulator made up."""
         if type(self) not in self._polled:
             self._polled[type(self)] = asyncio.run(self._some())
@@ -84,7 +85,7 @@ class PollingContract(Contract):
             made = simulator.populate(5)
             _pass(simulator)
             first = await source.fetch(None)
-            successor = self.source(simulator)
+            successor = self.made(simulator)
             rest, _ = await drain(successor, first.next)
             await successor.close()
             assert subjects(source, [*first.items, *rest]) == made
@@ -117,28 +118,38 @@ class PollingContract(Contract):
             await source.fetch(None)
         await source.close()
 
-    def test_the_raw_key_is_the_subject_so_that_order_holds(self) -> None:
-        source = self.source()
-        for body in self.bodies():
-            assert {fact.subject for fact in source.translate(body)} == {
-                source.raw_key(json.loads(body), body)
-            }
+    @pytest.mark.parametrize("skew", [-90, 90])
+    async def test_a_clock_that_is_wrong_by_minutes_loses_nothing(self, skew: int) -> None:
+        async with self._world() as (simulator, source):
+            ours = source.clock = SteppedClock(simulator.clock.now() + timedelta(seconds=skew))
+            found, cursor, made = [], None, set()
+            for _ in range(3):
+                made |= simulator.populate(2)
+                _pass(simulator)
+                ours.advance(_MOMENT)
+                items, cursor = await drain(source, cursor)
+                found += items
+            _pass(simulator, 4 * _MOMENT)
+            ours.advance(4 * _MOMENT)
+            items, _ = await drain(source, cursor)
+            assert subjects(source, [*found, *items]) == made
 
     @asynccontextmanager
     async def _world(self) -> AsyncIterator[tuple[Simulator, PollingSource[Any, Any]]]:
         simulator = type(self).simulator(SteppedClock())
         async with simulator.serve():
-            source = self.source(simulator)
+            source = self.made(simulator)
             try:
                 yield simulator, source
             finally:
                 await source.close()
 
-    async def _some(self) -> list[bytes]:
+    async def _some(self) -> list[Raw]:
         async with self._world() as (simulator, source):
             simulator.populate(3)
             _pass(simulator)
-            return [body_of(item) for item in (await drain(source, None))[0]]
+            items, _ = await drain(source, None)
+        return [Raw(body, key=source.raw_key(item, body)) for item in items if (body := body_of(item))]
 
 
 async def drain(
@@ -165,6 +176,6 @@ def subjects(source: Source[Any, Any], items: list[dict[str, Any]]) -> set[str]:
     return {fact.subject for item in items for fact in source.translate(body_of(item))}
 
 
-def _pass(simulator: Simulator) -> None:
+def _pass(simulator: Simulator, seconds: float = _MOMENT) -> None:
     if isinstance(simulator.clock, SteppedClock):
-        simulator.clock.advance(_MOMENT)
+        simulator.clock.advance(seconds)

@@ -16,7 +16,7 @@ from hub.sdk.webhook import Request
 
 
 class Receiver:
-    """Answers every POST with what `answer` gives for the number of the request, counted from 1."""
+    """Answers every request with what `answer` gives for the number of the request, counted from 1."""
 
     def __init__(self, answer: Callable[[int], int] = lambda _: 200) -> None:
         self.answer = answer
@@ -26,7 +26,8 @@ class Receiver:
     @contextmanager
     def running(self) -> Iterator[str]:
         """Serve from a thread; gives the address to post to."""
-        app = Starlette(routes=[Route("/{path:path}", self._take, methods=["POST"])])
+        methods = ["POST", "PUT", "PATCH", "DELETE"]
+        app = Starlette(routes=[Route("/{path:path}", self._take, methods=methods)])
         with in_thread(lambda: serving(app)) as url:
             yield f"{url}/webhooks"
 
@@ -38,7 +39,9 @@ class Receiver:
             return list(self.requests)
 
     async def _take(self, incoming: Incoming) -> Response:
-        request = Request(dict(incoming.headers), await incoming.body())
+        path = "/" + incoming.path_params["path"].removeprefix("webhooks").lstrip("/")
+        body, query = await incoming.body(), dict(incoming.query_params)
+        request = Request(dict(incoming.headers), body, incoming.method, path, query)
         with self._changed:
             self.requests.append(request)
             self._changed.notify_all()

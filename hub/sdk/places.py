@@ -1,0 +1,277 @@
+"""Places where files are left and taken: a folder here, or one over SFTP."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Protocol
+
+import asyncssh
+from pydantic import Field, SecretStr
+
+from hub.sdk.config import ConnectorConfig
+from hub.sdk.errors import HubError, Reject, Retry, Stop
+
+CHUNK = 256 << 10
+#: Ends the name of a file that is being written; never listed.
+PARTIAL = ".part"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file as listed: its name (no path), size in bytes, and when it was last changed, epoch seconds."""
+
+    name: str
+    size: int
+    modified: float
+
+
+class Place(Protocol):
+    """One folder, and folders below it to move files to. Names are bare: a path is refused with `Reject`.
+
+    Failures of the connection raise `Retry`, a refused login or a missing folder `Stop`, a file that is not
+    there `Reject`.
+    """
+
+    async def listed(self, pattern: str) -> list[Found]:
+        """The regular files whose names match, case and all, oldest first."""
+
+    def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """The bytes from `offset` on, in pieces."""
+
+    async def write(self, name: str, chunks: AsyncIterable[bytes]) -> int:
+        """Write under a temporary name, then rename, replacing what is there; the size. Nobody sees half a file."""
+
+    async def move(self, name: str, folder: str, new_name: str) -> None:
+        """Move a file into a folder below, made if missing; one of the same name there is replaced."""
+
+    async def close(self) -> None:
+        """Close the connection, if one is open."""
+
+
+class FileSettings(ConnectorConfig):
+    """Where files are: base of the `Config` of connectors that take or leave files.
+
+    A folder on this machine unless `sftp_host` is set.
+    """
+
+    folder: str = Field(description="The folder: a path on this machine, or on the SFTP server.")
+    sftp_host: str = Field(default="", description="Host of the SFTP server; empty for a local folder.")
+    sftp_port: int = Field(default=22, ge=1, le=65_535, description="Port of the SFTP server.")
+    sftp_user: str = Field(default="", description="User to log in as.")
+    sftp_password: SecretStr | None = Field(
+        default=None, description="Password of the user, where the server takes no key."
+    )
+    sftp_private_key: SecretStr | None = Field(
+        default=None, description="Private key of the user, in OpenSSH or PEM form, without a passphrase."
+    )
+    sftp_host_key: str = Field(
+        default="",
+        description="The server's public key, `ssh-ed25519 AAAA…`: a server with another one is not spoken to.",
+    )
+
+    def place(self) -> Place:
+        """The place that these settings name."""
+        return SftpPlace(self) if self.sftp_host else LocalPlace(Path(self.folder))
+
+
+def checked(name: str) -> str:
+    """A bare file name. Raises Reject for a path, a hidden file, or a name with control characters."""
+    if not name or name.startswith(".") or "/" in name or "\\" in name or not name.isprintable():
+        raise Reject("a file's name is not a bare name", field="name", kind="file-name")
+    return name
+
+
+class LocalPlace:
+    """A folder on this machine. Links are not followed out of it: only regular files are seen."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def listed(self, pattern: str) -> list[Found]:
+        """See `Place`."""
+        return await asyncio.to_thread(self._listed, pattern)
+
+    def _listed(self, pattern: str) -> list[Found]:
+        try:
+            with os.scandir(self._folder) as entries:
+                seen = [
+                    (entry.name, entry.stat(follow_symlinks=False))
+                    for entry in entries
+                    if entry.is_file(follow_symlinks=False) and _wanted(entry.name, pattern)
+                ]
+        except FileNotFoundError:
+            raise Stop("the folder is not there: check `folder`") from None
+        except PermissionError:
+            raise Stop("the folder may not be read: check its permissions") from None
+        return sorted((Found(n, s.st_size, s.st_mtime) for n, s in seen), key=lambda f: (f.modified, f.name))
+
+    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """See `Place`."""
+        try:
+            with (self._folder / checked(name)).open("rb") as file:
+                file.seek(offset)
+                while chunk := await asyncio.to_thread(file.read, CHUNK):
+                    yield chunk
+        except FileNotFoundError:
+            raise Reject("the file is no longer there", field="name", kind="file-gone") from None
+        except OSError as error:
+            raise Retry(f"the file cannot be read: {type(error).__name__}") from None
+
+    async def write(self, name: str, chunks: AsyncIterable[bytes]) -> int:
+        """See `Place`."""
+        final, partial = self._folder / checked(name), self._folder / (name + PARTIAL)
+        size = 0
+        try:
+            with partial.open("wb") as file:
+                async for chunk in chunks:
+                    size += await asyncio.to_thread(file.write, chunk)
+                await asyncio.to_thread(_to_disk, file.fileno())
+            partial.replace(final)
+        except FileNotFoundError:
+            raise Stop("the folder is not there: check `folder`") from None
+        except OSError as error:
+            raise Retry(f"the file cannot be written: {type(error).__name__}") from None
+        return size
+
+    async def move(self, name: str, folder: str, new_name: str) -> None:
+        """See `Place`."""
+        there = self._folder / checked(folder)
+        try:
+            there.mkdir(exist_ok=True)
+            (self._folder / checked(name)).replace(there / checked(new_name))
+        except FileNotFoundError:
+            raise Reject("the file is no longer there", field="name", kind="file-gone") from None
+        except OSError as error:
+            raise Retry(f"the file cannot be moved: {type(error).__name__}") from None
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class SftpPlace:
+    """A folder over SFTP. The server is known by its key alone; a connection is opened when first needed, and anew
+    after a failure."""
+
+    def __init__(self, settings: FileSettings) -> None:
+        self._settings = settings
+        self._folder = settings.folder.rstrip("/") or "/"
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._client: asyncssh.SFTPClient | None = None
+        self._turn = asyncio.Lock()
+
+    async def listed(self, pattern: str) -> list[Found]:
+        """See `Place`."""
+        try:
+            entries = await (await self._open()).readdir(self._folder)
+        except (OSError, asyncssh.Error) as error:
+            raise await self._failed(error, "the folder") from None
+        seen = [(str(entry.filename), entry.attrs) for entry in entries]
+        files = [
+            Found(name, attrs.size or 0, float(attrs.mtime or 0))
+            for name, attrs in seen
+            if _wanted(name, pattern) and stat.S_ISREG(attrs.permissions or 0)
+        ]
+        return sorted(files, key=lambda found: (found.modified, found.name))
+
+    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+        """See `Place`."""
+        path = f"{self._folder}/{checked(name)}"
+        try:
+            async with (await self._open()).open(path, "rb") as file:
+                while chunk := await file.read(CHUNK, offset):
+                    offset += len(chunk)
+                    yield chunk if isinstance(chunk, bytes) else chunk.encode()
+        except (OSError, asyncssh.Error) as error:
+            raise await self._failed(error, "the file") from None
+
+    async def write(self, name: str, chunks: AsyncIterable[bytes]) -> int:
+        """See `Place`."""
+        final, size = f"{self._folder}/{checked(name)}", 0
+        try:
+            client = await self._open()
+            async with client.open(final + PARTIAL, "wb") as file:
+                async for chunk in chunks:
+                    await file.write(chunk)
+                    size += len(chunk)
+            await self._rename(client, final + PARTIAL, final)
+        except (OSError, asyncssh.Error) as error:
+            raise await self._failed(error, "the folder") from None
+        return size
+
+    async def move(self, name: str, folder: str, new_name: str) -> None:
+        """See `Place`."""
+        there = f"{self._folder}/{checked(folder)}"
+        try:
+            client = await self._open()
+            await client.makedirs(there, exist_ok=True)
+            await self._rename(client, f"{self._folder}/{checked(name)}", f"{there}/{checked(new_name)}")
+        except (OSError, asyncssh.Error) as error:
+            raise await self._failed(error, "the file") from None
+
+    async def close(self) -> None:
+        """See `Place`."""
+        connection, self._connection, self._client = self._connection, None, None
+        if connection is not None:
+            connection.close()
+            await connection.wait_closed()
+
+    async def _rename(self, client: asyncssh.SFTPClient, old: str, new: str) -> None:
+        """Replacing what is there: in one step where the server can (OpenSSH's extension), else in two."""
+        try:
+            await client.posix_rename(old, new)
+        except asyncssh.SFTPOpUnsupported:
+            if await client.exists(new):
+                await client.remove(new)
+            await client.rename(old, new)
+
+    async def _open(self) -> asyncssh.SFTPClient:
+        async with self._turn:
+            if self._client is not None:
+                return self._client
+            told = self._settings
+            if not told.sftp_host_key:
+                raise Stop("sftp_host_key is not set: the server could be anybody")
+            pattern = f"[{told.sftp_host}]:{told.sftp_port}" if told.sftp_port != 22 else told.sftp_host
+            key = told.sftp_private_key
+            self._connection = await asyncssh.connect(
+                told.sftp_host,
+                told.sftp_port,
+                username=told.sftp_user,
+                password=told.sftp_password.get_secret_value() if told.sftp_password else None,
+                client_keys=[asyncssh.import_private_key(key.get_secret_value())] if key else None,
+                known_hosts=asyncssh.import_known_hosts(f"{pattern} {told.sftp_host_key}\n"),
+                config=None,  # nothing of whoever runs the hub
+                agent_path=None,
+                connect_timeout=20,
+                keepalive_interval=15,
+            )
+            self._client = await self._connection.start_sftp_client()
+            return self._client
+
+    async def _failed(self, error: Exception, what: str) -> HubError:
+        if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
+            if what == "the file":
+                return Reject("the file is no longer there", field="name", kind="file-gone")
+            return Stop("the folder is not there: check `folder`")
+        if isinstance(error, asyncssh.SFTPPermissionDenied):
+            return Stop(f"{what} may not be used by this user: check its permissions")
+        await self.close()
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return Stop("the server's key is not the one configured: check `sftp_host_key`")
+        if isinstance(error, asyncssh.PermissionDenied | asyncssh.KeyImportError):
+            return Stop("the server refuses the login: check the instance's credentials")
+        return Retry(f"SFTP: {type(error).__name__}")
+
+
+def _wanted(name: str, pattern: str) -> bool:
+    return fnmatchcase(name, pattern) and not name.startswith(".") and not name.endswith(PARTIAL)
+
+
+def _to_disk(descriptor: int) -> None:
+    os.fsync(descriptor)

@@ -1,0 +1,144 @@
+"""Readers for `FileDropSource.read`: rows of CSV, JSON lines and XML, in a stream; a bad one does not end it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+from xml.etree.ElementTree import Element, ParseError  # types alone: defusedxml reads
+
+import msgspec
+from defusedxml.common import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+
+from hub.sdk.errors import Reject
+
+Row = Mapping[str, Any]
+
+#: Longest field of a CSV file, characters: what is longer is a quote that was never closed.
+_LONGEST_FIELD = 1 << 20
+
+_encode = msgspec.json.Encoder(order="deterministic").encode  # so that rows can be compared by their bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be read at all. It is landed as `text` and set aside for `reason`, which names no value."""
+
+    reason: str
+    text: str = ""
+
+
+def csv_rows(
+    file: TextIO, columns: Sequence[str] | None = None, **dialect: Any
+) -> Iterator[dict[str, str] | BadRow]:
+    """Rows of CSV (RFC 4180) by the names in the first line, or by `columns` where there is no such line.
+
+    Names are stripped. A row with more or fewer fields than names is bad; so is one with a NUL or a field of
+    more than a million characters. Empty lines are passed over. Raises Reject for a header that is empty or
+    says one name twice: nothing of such a file can be understood.
+    """
+    csv.field_size_limit(_LONGEST_FIELD)
+    reader = csv.reader(file, strict=True, **dialect)
+    names = list(columns) if columns else _header(reader)
+    while True:
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error:
+            yield BadRow("the line is not CSV")
+            continue
+        if not fields:
+            continue
+        if len(fields) == len(names):
+            yield dict(zip(names, fields, strict=True))
+        else:
+            yield BadRow(f"the row has {len(fields)} fields where {len(names)} are due", json.dumps(fields))
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    try:
+        names = [name.strip() for name in next(reader, [])]
+    except csv.Error:
+        names = []
+    if not any(names):
+        raise Reject("the file has no header", field="header", kind="header")
+    if len(set(names)) != len(names):
+        raise Reject("the header says one name twice", field="header", kind="header")
+    return names
+
+
+def json_lines(file: TextIO) -> Iterator[dict[str, Any] | BadRow]:
+    """One JSON object a line; empty lines are passed over."""
+    for line in file:
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        yield row if isinstance(row, dict) else BadRow("the line is not a JSON object", line.rstrip("\n"))
+
+
+def xml_rows(file: TextIO, tag: str) -> Iterator[dict[str, Any]]:
+    """Every element named `tag` (without namespace) as a mapping, in a stream.
+
+    A child without children of its own is its text, another is a mapping; children of one name are a list;
+    attributes are named `@name`. The encoding is the document's own. Entities and document types are refused.
+    Raises Reject where the document is not well-formed or holds what is refused: what came before is kept.
+    """
+    source = getattr(file, "buffer", file)
+    path: list[Element] = []
+    try:
+        for event, element in iterparse(source, ("start", "end"), forbid_dtd=True):
+            if event == "start":
+                path.append(element)
+                continue
+            path.pop()
+            if _local(element.tag) == tag:
+                yield _mapping(element)
+            if path and not any(_local(above.tag) == tag for above in path):
+                path[-1].remove(element)  # so that memory stays flat
+    except ParseError as error:
+        line, _ = error.position
+        raise Reject(f"the XML is not well-formed at line {line}", field="xml", kind="xml") from None
+    except DefusedXmlException as error:
+        raise Reject(
+            f"the XML holds what is refused: {type(error).__name__}", field="xml", kind="xml"
+        ) from None
+
+
+def _mapping(element: Element) -> dict[str, Any]:
+    found: dict[str, Any] = {f"@{_local(name)}": value for name, value in element.attrib.items()}
+    for child in element:
+        value = _mapping(child) if len(child) else (child.text or "").strip()
+        name = _local(child.tag)
+        if name in found:
+            known = found[name]
+            found[name] = [*known, value] if isinstance(known, list) else [known, value]
+        else:
+            found[name] = value
+    return found
+
+
+def _local(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
+def encoded(row: Row | BadRow) -> tuple[bytes, str]:
+    """A row as the bytes of a raw record, and why it cannot be read; empty for a row that can.
+
+    `csv.DictReader` gives fields beyond the header under None, and a file that is not in the encoding that it
+    should be has lone surrogates.
+    """
+    if isinstance(row, BadRow):
+        return row.text.encode(errors="backslashreplace"), row.reason
+    if None in row:
+        return json.dumps(list(row.values())).encode(), "the row has more fields than the header"
+    try:
+        return _encode(row), ""
+    except UnicodeEncodeError:
+        return json.dumps(row).encode(), "the row is not in the encoding of the file"

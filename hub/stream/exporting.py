@@ -1,0 +1,86 @@
+"""What an export sink does in a round: hand over the whole register, if it differs from the one handed over last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from time import time
+from typing import Any
+
+import msgspec
+
+from hub.events.ids import derive
+from hub.sdk.sink import OutcomeSink, Receipt
+from hub.sdk.sinks import ExportSink
+from hub.sdk.webhook import lookup
+from hub.stream.instances import Desk
+from hub.stream.raw import raw_output
+from hub.stream.records import Output
+from hub.stream.register_cache import RegisterCache
+
+_PORTION = 1_000
+
+#: How long until an export that is due looks again whether anything changed, seconds.
+_LOOK_S = 5.0
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """The cursor: what was handed over last, and when (epoch seconds)."""
+
+    digest: str = ""
+    at: float = 0.0
+
+
+class Exporting:
+    """The work of an export sink. Entries come from the sink stage, through `hub.registers`."""
+
+    def __init__(self, sink: ExportSink[Any], cache: RegisterCache) -> None:
+        self.connector = sink
+        self._cache = cache
+        self._last = Exported()
+
+    @property
+    def patience(self) -> float:
+        """As the sink says, for each portion of rows and for the end."""
+        return self.connector.patience.total_seconds()
+
+    async def begin(self, desk: Desk) -> None:
+        """Know what was handed over, and the register as it stands."""
+        self._last = msgspec.json.decode(desk.state.cursor or "{}", type=Exported)
+        await asyncio.to_thread(self._cache.open)
+
+    async def round(self, desk: Desk) -> float:
+        """Hand it over, if it is time and there is something new."""
+        every = self.connector.instance.poll_every_s or self.connector.every.total_seconds()
+        wait = self._last.at + every - time()
+        if wait > 0:
+            return wait
+        await asyncio.to_thread(self._cache.catch_up)
+        digest = await asyncio.to_thread(self._cache.digest)
+        if digest == self._last.digest:
+            return min(every, _LOOK_S)
+        receipt = await self.connector.export(self._rows(desk), self.connector.clock.now())
+        exported = Exported(digest, time())
+        await desk.commit(self._outputs(receipt, exported), msgspec.json.encode(exported).decode())
+        self._last = exported
+        return every
+
+    async def end(self) -> None:
+        """Close the copy."""
+        self._cache.close()
+
+    async def _rows(self, desk: Desk) -> AsyncIterator[Mapping[str, Any]]:
+        last = ""
+        while portion := await asyncio.to_thread(self._cache.after, last, _PORTION):
+            for key, row in portion:
+                yield msgspec.json.decode(row)
+                last = key
+            desk.progress()
+
+    def _outputs(self, receipt: Receipt, exported: Exported) -> list[Output]:
+        sink = self.connector
+        if not isinstance(sink, OutcomeSink) or receipt.outcome is None:
+            return []
+        raw_id = derive(sink.instance.source, sink.name, exported.digest, str(exported.at))
+        key = lookup(receipt.outcome, sink.key_field) or raw_id
+        return [raw_output(sink, raw_id, key, msgspec.json.encode(receipt.outcome), {})]

@@ -1,0 +1,234 @@
+"""What a file drop does in a round: find a complete file, land a portion of its rows, archive it at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from pathlib import PurePath
+from time import monotonic
+from typing import Any
+
+import msgspec
+import structlog
+
+from hub.sdk.connector import FAULT
+from hub.sdk.errors import HubError, Reject
+from hub.sdk.files import Dropped, FileDropSource
+from hub.sdk.places import Found, Place
+from hub.sdk.rows import BadRow, encoded
+from hub.stream.instances import Desk
+from hub.stream.raw import raw_output
+from hub.stream.records import Output
+from hub.stream.spool import Numbered, Reading, Spool
+
+log = structlog.get_logger()
+
+#: Rows that one transaction covers.
+PORTION = 2_000
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far a file drop got: the file in hand, if any, the rows of it that are landed, its bytes read and all.
+
+    For registers also how many were applied, the digest of the last, and how many entries it had.
+    """
+
+    digest: str = ""
+    name: str = ""
+    row: int = 0
+    read: int = 0
+    size: int = 0
+    number: int = 0
+    last: str = ""
+    entries: int = 0
+
+    def text(self) -> str:
+        """As a cursor."""
+        return msgspec.json.encode(self).decode()
+
+    def settled(self) -> Position:
+        """With no file in hand."""
+        return Position(number=self.number, last=self.last, entries=self.entries)
+
+
+class Filing:
+    """The work of a file drop. That a file was taken is a note of its own, named by the file's digest."""
+
+    def __init__(self, source: FileDropSource[Any, Any], spool: Spool) -> None:
+        self.connector = source
+        self.position = Position()
+        self._spool = spool
+        self._place: Place | None = None
+        self._reading: Reading | None = None
+        self._seen: dict[str, tuple[Found, float]] = {}
+
+    @property
+    def patience(self) -> float:
+        """As the source says, for each piece of a file."""
+        return self.connector.patience.total_seconds()
+
+    async def begin(self, desk: Desk) -> None:
+        """Know how far the file in hand got."""
+        self.position = msgspec.json.decode(desk.state.cursor or "{}", type=Position)
+
+    async def round(self, desk: Desk) -> float:
+        """Land a portion of the file in hand, or look for one."""
+        if self._reading is None:
+            return await self._look(desk)
+        try:
+            await self._portion(desk, self._reading)
+        except BaseException:
+            self._let_go()  # rows that were read and not committed are read again
+            raise
+        return 0
+
+    async def _portion(self, desk: Desk, reading: Reading) -> None:
+        try:
+            rows = await asyncio.to_thread(reading.next, PORTION)
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is: this file cannot be read, the next may
+            told = error.reason if isinstance(error, HubError) else type(error).__name__
+            await self.set_aside(desk, reading.file, f"the file cannot be read: {told}")
+            return
+        if rows:
+            await self._land(desk, reading, rows)
+        else:
+            await self.finish(desk, reading.file)
+
+    async def end(self) -> None:
+        """Let go of the file in hand, and of the place."""
+        self._let_go()
+        place, self._place = self._place, None
+        if place is not None:
+            await place.close()
+
+    # What registers do otherwise:
+
+    def known(self, desk: Desk, file: Dropped) -> bool:
+        """Whether a file was taken before."""
+        return file.digest in desk.notes
+
+    def starts_after(self) -> int:
+        """The row after which the file in hand is read."""
+        return self.position.row
+
+    def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> list[Output]:
+        """What rows become. Runs in a thread."""
+        return [self.row_output(file, line, row) for line, row in rows]
+
+    def given_up(self) -> Position:
+        """The position after the file in hand was not read to its end."""
+        return self.position.settled()
+
+    async def applied(self) -> None:
+        """What `outputs` gave last is committed."""
+
+    async def finish(self, desk: Desk, file: Dropped) -> None:
+        """The end of the file is reached: settle it, or do a part of that and be asked again."""
+        note = msgspec.json.encode({"name": file.name, "rows": self.position.row})
+        await self.settle(desk, self.position.settled(), {file.digest: note})
+        await self.put_away(file, self.connector.archive)
+
+    # What they share:
+
+    def row_output(self, file: Dropped, line: int, row: Mapping[str, Any] | BadRow) -> Output:
+        """A row as a raw record."""
+        source = self.connector
+        body, fault = encoded(row)
+        raw_id = source.raw_id(file, line)
+        key = raw_id if isinstance(row, BadRow) else source.raw_key(row, raw_id)
+        beside = file.attributes(line) | ({FAULT: fault} if fault else {})
+        return raw_output(source, raw_id, key, body, beside)
+
+    async def settle(
+        self, desk: Desk, position: Position, notes: Mapping[str, bytes | None] | None = None
+    ) -> None:
+        """Commit a position and nothing else."""
+        await desk.commit([], position.text(), notes)
+        self.position = position
+
+    async def set_aside(self, desk: Desk, file: Dropped, reason: str) -> None:
+        """Give a file up for a reason, as a raw record that becomes a dead letter, and move it to quarantine."""
+        log.warning("file-quarantined", instance=desk.key, reason=reason)
+        source, raw_id = self.connector, self.connector.raw_id(file, 0)
+        output = raw_output(source, raw_id, raw_id, b"", file.attributes(0) | {FAULT: reason})
+        position = self.given_up()
+        await desk.commit([output], position.text())
+        self.position = position
+        await self.put_away(file, self.connector.quarantine)
+
+    async def put_away(self, file: Dropped, folder: str) -> None:
+        """Move the file where it belongs, under a name that no other has; one that is gone is no matter."""
+        self._let_go()
+        name = PurePath(file.name)
+        names = {file.name: f"{name.stem}.{file.digest[:8]}{name.suffix}"}
+        if self.connector.marker:
+            marker = self.connector.marker.format(name=file.name)
+            names[marker] = f"{marker}.{file.digest[:8]}"
+        for old, new in names.items():
+            try:
+                await self.place.move(old, folder, new)
+            except Reject as reject:
+                if reject.kind != "file-gone":
+                    raise
+        self._spool.clear()
+
+    @property
+    def place(self) -> Place:
+        """Where the files are."""
+        if self._place is None:
+            self._place = self.connector.place()
+        return self._place
+
+    async def _look(self, desk: Desk) -> float:
+        source = self.connector
+        listed = {found.name: found for found in await self.place.listed("*")}
+        wanted = [found for found in listed.values() if fnmatchcase(found.name, source.pattern)]
+        self._seen = {found.name: self._since(found) for found in wanted}
+        if self.position.digest and self.position.name not in listed:
+            gone = Dropped(self.position.name, source.clock.now(), self.position.digest)
+            await self.set_aside(desk, gone, f"the file was taken away after row {self.position.row}")
+            return 0
+        now = monotonic()
+        ready = [one for one in wanted if source.is_complete(one, listed, now - self._seen[one.name][1])]
+        if ready:
+            # The file in hand first, then the oldest.
+            await self._take(desk, min(ready, key=lambda found: found.name != self.position.name))
+            return 0
+        every = source.instance.poll_every_s or source.every.total_seconds()
+        return min(every, max(source.settled_after.total_seconds(), 0.05)) if wanted else every
+
+    def _since(self, found: Found) -> tuple[Found, float]:
+        known = self._seen.get(found.name)
+        return known if known and known[0] == found else (found, monotonic())
+
+    async def _take(self, desk: Desk, found: Found) -> None:
+        file, path = await self._spool.fetch(self.place, found, desk.progress)
+        if self.known(desk, file):
+            log.info("file-taken-before", instance=desk.key, digest=file.digest)
+            await self.put_away(file, self.connector.archive)
+            return
+        if self.position.digest != file.digest:
+            before = self.given_up() if self.position.digest else self.position
+            self.position = msgspec.structs.replace(
+                before, digest=file.digest, name=file.name, row=0, read=0, size=found.size
+            )
+        elif self.position.row:
+            log.info("file-resumed", instance=desk.key, row=self.position.row)
+        self._reading = Reading(self.connector, file, path, self.starts_after())
+
+    async def _land(self, desk: Desk, reading: Reading, rows: list[Numbered]) -> None:
+        outputs = await asyncio.to_thread(self.outputs, reading.file, rows)
+        desk.progress()
+        if outputs:  # of a register, often nothing
+            position = msgspec.structs.replace(self.position, row=rows[-1][0], read=reading.done)
+            await desk.commit(outputs, position.text())
+            self.position = position
+        await self.applied()
+
+    def _let_go(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+            self._reading = None

@@ -1,0 +1,110 @@
+"""What a mailbox source does in a round: fetch what waits, commit it, and only then acknowledge."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from hub.sdk.connector import FAULT
+from hub.sdk.errors import Reject, Retry
+from hub.sdk.mailbox import Letter, MailboxSource
+from hub.stream.instances import Desk
+from hub.stream.raw import raw_output
+from hub.stream.records import Output
+
+#: Messages, and bytes, that one transaction covers at most.
+_MOST, _MOST_BYTES = 100, 16 << 20
+
+
+class Mailing:
+    """The work of a mailbox source.
+
+    The cursor is the list of messages that are landed and not known to be acknowledged. It is what keeps a
+    message, which the mailbox shows again after a worker died, from being landed twice.
+    """
+
+    def __init__(self, source: MailboxSource[Any, Any]) -> None:
+        self.connector = source
+        self._landed: list[str] = []
+        self._failed: Counter[str] = Counter()
+
+    @property
+    def patience(self) -> float:
+        """As the source says, for each message."""
+        return self.connector.patience.total_seconds()
+
+    async def begin(self, desk: Desk) -> None:
+        """Know again what is landed."""
+        self._landed = json.loads(desk.state.cursor or "[]")
+
+    async def round(self, desk: Desk) -> float:
+        """Take what waits, in portions."""
+        inbox = await self.connector.waiting()
+        desk.progress()
+        waiting = list(inbox.ids)
+        listed = set(waiting)
+        # What the mailbox shows no longer is acknowledged, whatever we heard; a list cut short says nothing.
+        self._landed = [one for one in self._landed if one in listed or inbox.full]
+        landed = set(self._landed)  # before they are acknowledged: this list of what waits still shows them
+        for message_id in [one for one in self._landed if one in listed]:
+            await self._acknowledge(desk, message_id)
+        new = sorted((one for one in waiting if one not in landed), key=lambda one: self._failed[one])
+        while new:
+            new = await self._take(desk, new)
+        await desk.commit([], json.dumps(self._landed))
+        if inbox.full:
+            return 0
+        return self.connector.instance.poll_every_s or self.connector.every.total_seconds()
+
+    async def end(self) -> None:
+        """Nothing to release."""
+
+    async def _take(self, desk: Desk, ids: list[str]) -> list[str]:
+        """Land a portion and acknowledge it; gives the ids that are left."""
+        outputs: list[Output] = []
+        size, failure = 0, None
+        for message_id in ids[:_MOST]:
+            try:
+                output = await self._download(desk, message_id)
+            except Retry as retry:
+                self._failed[message_id] += 1  # next time the others go first
+                failure = retry
+                break
+            outputs.append(output)
+            size += len(output.value or b"")
+            if size > _MOST_BYTES:
+                break
+        fresh = ids[: len(outputs)]
+        await desk.commit(outputs, json.dumps([*self._landed, *fresh]))
+        self._landed += fresh
+        for message_id in fresh:
+            await self._acknowledge(desk, message_id)
+        if failure is not None:
+            raise failure
+        return ids[len(fresh) :]
+
+    async def _download(self, desk: Desk, message_id: str) -> Output:
+        source = self.connector
+        beside: dict[str, str] = {"message": message_id}
+        body = b""
+        try:
+            chunks, size = [], 0
+            async for chunk in source.download(message_id):
+                desk.progress()
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > source.largest:
+                    raise Reject(f"the message is longer than {source.largest} bytes", field="body")
+            body = b"".join(chunks)
+        except Reject as reject:
+            beside[FAULT] = reject.reason
+        letter = Letter(body, {**source.attributes_of(message_id), **beside})
+        raw_id = source.raw_id(message_id, letter)
+        return raw_output(source, raw_id, source.raw_key(message_id, letter), body, letter.attributes)
+
+    async def _acknowledge(self, desk: Desk, message_id: str) -> None:
+        await self.connector.acknowledge(message_id)
+        desk.progress()
+        self._landed.remove(message_id)
+        self._failed.pop(message_id, None)

@@ -1,0 +1,140 @@
+"""What a register source does in a round: as a file drop, but only what differs from the register before is landed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from hub.events.ids import derive
+from hub.sdk.connector import FAULT
+from hub.sdk.errors import HubError
+from hub.sdk.files import Dropped, RegisterSource, change_of
+from hub.sdk.rows import BadRow, encoded
+from hub.stream.filing import PORTION, Filing, Position
+from hub.stream.instances import Desk
+from hub.stream.raw import raw_output
+from hub.stream.records import Output
+from hub.stream.register_cache import RegisterCache
+from hub.stream.spool import Numbered, Spool
+
+#: A register may lose so many entries whatever share of it they are.
+_FEW = 10
+
+
+class Registering(Filing):
+    """The work of a register source.
+
+    A file in hand is always read from its start: rows up to where the dead worker got are compared with nothing,
+    and only noted as seen. What was landed of them is in the register already.
+    """
+
+    connector: RegisterSource[Any, Any]
+
+    def __init__(self, source: RegisterSource[Any, Any], spool: Spool, cache: RegisterCache) -> None:
+        super().__init__(source, spool)
+        self._cache = cache
+        self._same: list[str] = []
+        self._stored: dict[str, bytes] = {}
+
+    async def begin(self, desk: Desk) -> None:
+        """Know the register as it stands."""
+        await super().begin(desk)
+        await asyncio.to_thread(self._cache.open)
+
+    async def end(self) -> None:
+        """Close the copy too."""
+        await super().end()
+        self._cache.close()
+
+    def known(self, desk: Desk, file: Dropped) -> bool:
+        """Only the last one: registers do go back to what they were."""
+        return file.digest == self.position.last
+
+    def starts_after(self) -> int:
+        """From the start, always."""
+        return 0
+
+    def given_up(self) -> Position:
+        """The number is used up: entries that the file had are marked with it."""
+        left = self.position.settled()
+        return msgspec.structs.replace(left, number=left.number + 1)
+
+    def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> list[Output]:
+        """Changes as raw records, and the entries as they are now."""
+        self._same, self._stored = [], {}
+        number, outputs, now = self.position.number + 1, list[Output](), set[str]()
+        for line, row in rows:
+            after, fault = encoded(row)
+            key, fault = ("", fault) if fault or isinstance(row, BadRow) else self._key(row)
+            known = self._cache.get(key) if key else None
+            passed = line <= self.position.row
+            if key in now or (known and known[1] == number):
+                fault = "a row with this key came before"
+            now.add(key)
+            if fault:
+                outputs += [] if passed else [self._faulty(file, line, after, fault)]
+            elif passed or (known and known[0] == after):
+                self._same.append(key)
+            else:
+                self._stored[key] = after
+                outputs += self._change(file, number, key, known and known[0], after)
+        return outputs
+
+    async def applied(self) -> None:
+        """The copy takes over what is committed."""
+        number = self.position.number + 1
+        await asyncio.to_thread(self._cache.apply, number, self._same, self._stored.items(), ())
+
+    async def finish(self, desk: Desk, file: Dropped) -> None:
+        """Remove what the file does not have, by portions; then it is the register."""
+        number, entries = self.position.number + 1, self.position.entries
+        missing = await asyncio.to_thread(self._cache.count, number)
+        if missing > max(_FEW, self.connector.most_removed * entries):
+            reason = (
+                f"{missing} of {entries} entries are missing: the file may be cut off, nothing is removed"
+            )
+            await self.set_aside(desk, file, reason)
+            return
+        gone = await asyncio.to_thread(self._cache.unseen, number, PORTION)
+        if gone:
+            outputs = [one for key, row in gone for one in self._change(file, number, key, row, None)]
+            await desk.commit(outputs, self.position.text())
+            await asyncio.to_thread(self._cache.apply, number, (), (), [key for key, _ in gone])
+            return
+        there = await asyncio.to_thread(self._cache.count)
+        await self.settle(desk, Position(number=number, last=file.digest, entries=there))
+        await asyncio.to_thread(self._cache.read_up)
+        await self.put_away(file, self.connector.archive)
+
+    def _key(self, row: Mapping[str, Any]) -> tuple[str, str]:
+        """A row's key, and what is wrong with it."""
+        try:
+            key = self.connector.row_key(row)
+        except HubError as error:
+            return "", error.reason
+        except Exception as error:  # noqa: BLE001 - of this row alone
+            return "", f"the row has no key: {type(error).__name__}"
+        return key, "" if key else "the row has no key"
+
+    def _change(
+        self, file: Dropped, number: int, key: str, before: bytes | None, after: bytes | None
+    ) -> list[Output]:
+        source = self.connector
+        change = change_of(key, before, after, file.modified, number)
+        raw_id = derive(source.instance.source, source.name, change["id"])
+        row = msgspec.json.decode(after or before or b"{}") if source.key_field else {}
+        record = raw_output(
+            source,
+            raw_id,
+            source.change_key(key, row),
+            msgspec.json.encode(change),
+            file.attributes(0),
+        )
+        return [record, self._cache.output(key, after)]
+
+    def _faulty(self, file: Dropped, line: int, body: bytes, fault: str) -> Output:
+        source, raw_id = self.connector, self.connector.raw_id(file, line)
+        return raw_output(source, raw_id, raw_id, body, file.attributes(line) | {FAULT: fault})

@@ -1,0 +1,110 @@
+"""An event leaves the hub through a sink, and what came of it comes back: on a running hub, killed in between."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hub.cli.up import free_port
+from hub.testing.live import LiveHub, live_hub, until
+from tests.journeys.town_ledger.simulator import LedgerSimulator
+
+BIRMINGHAM = "E08000025"
+FEE, BOOKED = "licensing.fee.paid", "payments.refund.submitted"
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Iterator[LedgerSimulator]:
+    simulator = LedgerSimulator(seed=7)
+    with simulator.running(free_port()):
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory, root: Path, ledger: LedgerSimulator) -> Iterator[LiveHub]:
+    """A hub with two workers, to which a town's ledger is connected beside GOV.UK Pay."""
+    folder = tmp_path_factory.mktemp("town")
+    (folder / "connectors").mkdir()
+    (folder / "connectors" / "govuk_pay").symlink_to(root / "connectors" / "govuk_pay")
+    (folder / "connectors" / "town_ledger").symlink_to(Path(__file__).parent / "town_ledger")
+    os.environ["HUB_TOWN_LEDGER_URL"] = ledger.url
+    sinks = {"town": {"connector": "town_ledger", "party": BIRMINGHAM, "config": {"ledger_url": ledger.url}}}
+    with live_hub(
+        folder, root, os.environ.get("HUB_TEST_KAFKA", "embedded"), workers=2, more_instances=sinks
+    ) as running:
+        yield running
+
+
+def fees(hub: LiveHub, count: int, name: str) -> set[str]:
+    pay = hub.simulators["birmingham-pay"]
+    return {pay.paid_payment(f"PREM/{name}/{number}", 1_000 + number) for number in range(count)}
+
+
+def booked(ledger: LedgerSimulator) -> list[str]:
+    return [booking["payment"] for booking in ledger.bookings.values()]
+
+
+def test_what_is_paid_is_booked_once_and_its_booking_reaches_the_council_in_the_same_case(
+    town: LiveHub, ledger: LedgerSimulator
+) -> None:
+    with town.subscriber(BIRMINGHAM, types=[FEE, BOOKED]) as council:
+        paid = fees(town, 5, "plain")
+        assert council.wait(lambda got: len(got) == 10, 60)
+        assert sorted(booked(ledger)) == sorted(paid)
+        cases = {one.attributes["correlationid"]: set() for one in council.received}
+        for one in council.received:
+            cases[one.attributes["correlationid"]].add(one.attributes["type"])
+        assert list(cases.values()) == [{FEE, BOOKED}] * 5
+
+
+def test_answers_lost_and_a_hub_that_is_killed_lead_to_no_second_booking_and_no_missing_one(
+    town: LiveHub, ledger: LedgerSimulator
+) -> None:
+    before = len(ledger.bookings)
+    ledger.have("some answers lost")
+    with town.subscriber(BIRMINGHAM, types=[BOOKED]) as council:
+        paid = fees(town, 20, "killed")
+        assert until(lambda: len(ledger.bookings) >= before + 5, 60)
+        town.kill()
+        town.start()
+        for name, pay in town.simulators.items():
+            pay.webhook_url = f"{town.gateway}/webhooks/{name}"
+        ledger.have("a good day")
+        assert until(lambda: len(ledger.bookings) == before + 20, 60)
+        assert council.wait(lambda got: {one.data["payment_id"] for one in got} == paid, 60)
+        assert sorted(booked(ledger)[before:]) == sorted(paid)
+        assert len({one.id for one in council.received}) == 20
+
+
+def test_an_operator_sees_that_an_instance_halted_and_has_it_go_on(
+    town: LiveHub, ledger: LedgerSimulator
+) -> None:
+    before = len(ledger.bookings)
+    ledger.have("token revoked")
+    paid = fees(town, 2, "revoked")
+    part = lambda: town.client.get("/v1/instances/town")["parts"][0]  # noqa: E731
+    assert until(lambda: part()["state"] == "halted")
+    assert "401" in part()["error"]
+    assert [
+        one["kind"] for one in town.client.get("/v1/status")["ill"] if one["part"] == "sink town/ledger"
+    ] == ["halted"]
+    ledger.have("a good day")
+    town.client.post("/v1/instances/town/resume", {"reason": "a new token"})
+    assert until(lambda: part()["state"] == "well")
+    assert until(lambda: set(booked(ledger)[before:]) == paid)
+
+
+def test_while_an_instance_is_paused_nothing_leaves_and_nothing_is_lost(
+    town: LiveHub, ledger: LedgerSimulator
+) -> None:
+    before = len(ledger.bookings)
+    assert town.client.post("/v1/instances/town/pause", {"reason": "year end"})["paused"]
+    with town.subscriber(BIRMINGHAM, types=[FEE]) as council:
+        paid = fees(town, 3, "paused")
+        assert council.wait(lambda got: len(got) == 3, 60)  # so it is in the inbox
+    assert len(ledger.bookings) == before
+    town.client.post("/v1/instances/town/resume", {})
+    assert until(lambda: set(booked(ledger)[before:]) == paid)

@@ -1,0 +1,216 @@
+"""Files become raw records: whole, once, in order, whatever dies in between."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from hub.sdk import BadRow, FileDropSource, Instance, csv_rows
+from hub.sdk.connector import FAULT
+from hub.stream import filing
+from hub.stream.controls import Controls, control_output
+from tests.stream.at_work import (
+    EMITS,
+    Borrowed,
+    Folder,
+    Row,
+    at_work,
+    landed,
+    new_instance,
+    until,
+)
+
+
+class Drop(FileDropSource[Folder, Row]):
+    emits = EMITS
+    pattern = "REF_*.csv"
+    settled_after = timedelta(seconds=0.1)
+    key_field = "licence"
+
+    def read(self, file: TextIO) -> Iterable[Any]:
+        return csv_rows(file)
+
+
+class Marked(Drop):
+    marker = "{name}.done"
+
+
+@pytest.fixture
+def instance(kafka: str) -> Instance:
+    return new_instance(kafka)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    made = tmp_path / "inbox"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture(autouse=True)
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filing, "PORTION", 50)
+
+
+@pytest.fixture(scope="module")
+def borrowed(kafka: str) -> Borrowed:
+    return Borrowed(kafka)
+
+
+def drop(instance: Instance, inbox: Path, cls: type[Drop] = Drop) -> Drop:
+    return cls(instance, Folder(folder=str(inbox)))
+
+
+def write(path: Path, rows: Iterable[tuple[str, str]]) -> None:
+    """Under another name first, so that nobody sees half of it."""
+    partial = path.with_suffix(".part")
+    with partial.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["licence", "holder"])
+        writer.writerows(rows)
+    partial.rename(path)
+
+
+def licences(count: int, start: int = 0) -> list[tuple[str, str]]:
+    return [(f"L{number}", "A Holder") for number in range(start, start + count)]
+
+
+async def test_rows_are_landed_in_order_under_their_entity_and_the_file_is_archived(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    write(inbox / "REF_1.csv", licences(3))
+    write(inbox / "other.csv", licences(1))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path):
+        await until(lambda: list((inbox / "archive").glob("REF_1.*.csv")))
+    found = landed(kafka, instance)
+    assert [(key, value["licence"]) for key, value, _ in found] == [("L0", "L0"), ("L1", "L1"), ("L2", "L2")]
+    assert [(beside["file"], beside["line"]) for *_, beside in found] == [
+        ("REF_1.csv", str(n)) for n in "123"
+    ]
+    assert (inbox / "other.csv").exists()
+
+
+async def test_the_same_bytes_twice_are_one_file_under_whatever_name(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    write(inbox / "REF_1.csv", licences(2))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "one"):
+        await until(lambda: len(list((inbox / "archive").glob("*"))) == 1)
+    write(inbox / "REF_2.csv", licences(2))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "two"):
+        await until(lambda: len(list((inbox / "archive").glob("*"))) == 2)
+    assert len(landed(kafka, instance)) == 2
+
+
+async def test_a_file_is_not_taken_before_its_marker_lies_beside_it(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    write(inbox / "REF_1.csv", licences(1))
+    write(inbox / "REF_2.csv", licences(1, start=7))
+    (inbox / "REF_2.csv.done").touch()
+    async with at_work(kafka, borrowed, drop(instance, inbox, Marked), tmp_path):
+        await until(lambda: len(list((inbox / "archive").glob("*"))) == 2)
+        assert [key for key, *_ in landed(kafka, instance)] == ["L7"]
+        (inbox / "REF_1.csv.done").touch()
+        await until(lambda: len(list((inbox / "archive").glob("*"))) == 4)
+    assert [key for key, *_ in landed(kafka, instance)] == ["L7", "L0"]
+
+
+async def test_bad_rows_are_landed_with_their_line_and_fault_and_the_rest_goes_on(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    (inbox / "REF_1.csv").write_bytes(b'licence,holder\nL1,A\nL2\nL3,\xff\xfe\nL4,"B"x\nL5,C\n')
+    source = drop(instance, inbox)
+    async with at_work(kafka, borrowed, source, tmp_path):
+        await until(lambda: list((inbox / "archive").glob("*")))
+    found = landed(kafka, instance)
+    assert {beside["line"]: beside.get(FAULT, "") for *_, beside in found} == {
+        "1": "",
+        "2": "the row has 1 fields where 2 are due",
+        "3": "the row is not in the encoding of the file",
+        "4": "the line is not CSV",
+        "5": "",
+    }
+
+
+async def test_a_file_that_cannot_be_read_goes_to_quarantine_and_the_next_is_taken(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    (inbox / "REF_1.csv").write_text("")
+    write(inbox / "REF_2.csv", licences(1))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path):
+        await until(lambda: list((inbox / "archive").glob("REF_2*")))
+    assert list((inbox / "quarantine").glob("REF_1*"))
+    faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
+    assert faults == ["the file cannot be read: the file has no header"]
+
+
+async def test_a_worker_that_dies_within_a_file_is_succeeded_without_skip_or_repeat(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    write(inbox / "REF_1.csv", licences(5_000))
+    for worker in range(50):
+        reached = len(landed(kafka, instance))
+        if reached == 5_000:
+            break
+        async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / str(worker)):
+            goal = min(reached + 900, 5_000)
+            await until(lambda goal=goal: len(landed(kafka, instance)) >= goal)
+    keys = [key for key, *_ in landed(kafka, instance)]
+    assert keys == [f"L{number}" for number in range(5_000)]
+
+
+async def test_a_worker_that_was_overtaken_lands_nothing(
+    kafka: str, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    held = Borrowed(kafka)
+    write(inbox / "REF_1.csv", licences(3_000))
+    async with at_work(kafka, held, drop(instance, inbox), tmp_path / "zombie"):
+        await until(lambda: landed(kafka, instance))
+        held.taken_over()
+        async with at_work(kafka, held, drop(instance, inbox), tmp_path / "successor"):
+            await until(lambda: list((inbox / "archive").glob("*")))
+    keys = [key for key, *_ in landed(kafka, instance)]
+    assert keys == [f"L{number}" for number in range(3_000)]
+
+
+async def test_a_paused_instance_takes_nothing_until_it_is_resumed(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    controls = Controls()
+    controls.change(instance.name, control_output(instance.name, paused=True).value)
+    write(inbox / "REF_1.csv", licences(1))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path, controls):
+        write(inbox / "REF_2.csv", licences(1, start=1))
+        assert landed(kafka, instance) == []
+        controls.change(instance.name, control_output(instance.name, paused=False).value)
+        await until(lambda: len(landed(kafka, instance)) == 2)
+
+
+async def test_a_halted_instance_says_why_and_goes_on_when_resumed(
+    kafka: str, borrowed: Borrowed, instance: Instance, tmp_path: Path
+) -> None:
+    controls = Controls()
+    missing = tmp_path / "not there yet"
+    async with at_work(kafka, borrowed, drop(instance, missing), tmp_path, controls) as instances:
+        health = instances.health[f"{instance.name}/files"]
+        await until(lambda: health.halted)
+        assert health.error == "the folder is not there: check `folder`"
+        missing.mkdir()
+        write(missing / "REF_1.csv", licences(1))
+        controls.change(instance.name, control_output(instance.name, paused=False).value)
+        await until(lambda: landed(kafka, instance))
+        assert not health.halted
+
+
+def test_csv_dict_reader_serves_too() -> None:
+    class Plain(Drop):
+        def read(self, file: TextIO) -> Iterable[Any]:
+            return csv.DictReader(file)
+
+    assert not isinstance(next(iter(Plain.read(None, iter(["a,b", "1,2"])))), BadRow)  # type: ignore[arg-type]

@@ -1,0 +1,193 @@
+"""Two registers in a row yield exactly their differences, whatever dies in between."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from hub.sdk import Change, Fact, Instance, RegisterSource, csv_rows
+from hub.sdk.connector import FAULT
+from hub.stream import filing, registers
+from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance, until
+from tests.stream.test_file_drops import write
+
+
+class Register(RegisterSource[Folder, Row]):
+    emits = EMITS
+    settled_after = timedelta(seconds=0.05)
+
+    def read(self, file: TextIO) -> Iterable[Any]:
+        return csv_rows(file)
+
+    def row_key(self, row: Mapping[str, Any]) -> str:
+        return str(row["licence"])
+
+    def events(self, record: Change[Row]) -> Iterator[Fact]:
+        return iter(())
+
+
+@pytest.fixture(autouse=True)
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filing, "PORTION", 40)
+    monkeypatch.setattr(registers, "PORTION", 40)
+
+
+@pytest.fixture(scope="module")
+def borrowed(kafka: str) -> Borrowed:
+    return Borrowed(kafka)
+
+
+@pytest.fixture
+def instance(kafka: str) -> Instance:
+    return new_instance(kafka)
+
+
+@pytest.fixture
+def inbox(tmp_path: Path) -> Path:
+    made = tmp_path / "inbox"
+    made.mkdir()
+    return made
+
+
+def register(instance: Instance, inbox: Path) -> Register:
+    return Register(instance, Folder(folder=str(inbox)))
+
+
+def put(inbox: Path, name: str, entries: Mapping[str, str]) -> None:
+    write(inbox / name, entries.items())
+
+
+def changes(kafka: str, instance: Instance) -> list[Mapping[str, Any]]:
+    found = landed(kafka, instance)
+    assert all(key == change["key"] for key, change, beside in found if FAULT not in beside)
+    return [change for _, change, beside in found if FAULT not in beside]
+
+
+def told(found: Iterable[Mapping[str, Any]]) -> Counter[tuple[str, str, str, str]]:
+    """Kind, key, holder before and after of each change."""
+    return Counter(
+        (c["kind"], c["key"], (c["before"] or {}).get("holder", ""), (c["after"] or {}).get("holder", ""))
+        for c in found
+    )
+
+
+def differences(before: Mapping[str, str], after: Mapping[str, str]) -> Counter[tuple[str, str, str, str]]:
+    found = [("added", key, "", after[key]) for key in after.keys() - before.keys()]
+    found += [("removed", key, before[key], "") for key in before.keys() - after.keys()]
+    both = before.keys() & after.keys()
+    return Counter(found + [("changed", k, before[k], after[k]) for k in both if before[k] != after[k]])
+
+
+def archived(inbox: Path, count: int, folder: str = "archive") -> Any:
+    return lambda: len(list((inbox / folder).glob("*"))) == count
+
+
+async def test_a_second_register_yields_exactly_the_differences(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    first = {f"L{n}": f"holder {n}" for n in range(300)}
+    second = {**first, "L7": "another", "new": "somebody"}
+    del second["L3"], second["L299"]
+    async with at_work(kafka, borrowed, register(instance, inbox), tmp_path):
+        put(inbox, "1.csv", first)
+        await until(archived(inbox, 1))
+        put(inbox, "2.csv", second)
+        await until(archived(inbox, 2))
+        put(inbox, "3.csv", first)
+        await until(archived(inbox, 3))
+        put(inbox, "4.csv", first)
+        await until(archived(inbox, 4))
+    steps = [({}, first), (first, second), (second, first)]
+    assert told(changes(kafka, instance)) == sum((differences(*step) for step in steps), Counter())
+    ids = [change["id"] for change in changes(kafka, instance)]
+    assert len(ids) == len(set(ids))
+
+
+async def test_what_dies_in_the_middle_is_gone_on_with_from_any_machine(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    """Killed at random points, on a disk that is sometimes another: neither lost nor repeated."""
+    rng = random.Random(7)
+    first = {f"L{n}": f"holder {n}" for n in range(1_500)}
+    second = {k: (v if rng.random() < 0.8 else v + "!") for k, v in first.items() if rng.random() < 0.9}
+    expected = differences({}, first) + differences(first, second)
+    put(inbox, "1.csv", first)
+    for life in range(60):
+        disk = tmp_path / f"disk {rng.randrange(3)}"
+        async with at_work(kafka, borrowed, register(instance, inbox), disk):
+            goal = min(len(changes(kafka, instance)) + rng.randrange(200, 900), expected.total())
+            if life and archived(inbox, 1)() and not (inbox / "2.csv").exists():
+                put(inbox, "2.csv", second)
+            done = archived(inbox, 2)
+            await until(lambda goal=goal: len(changes(kafka, instance)) >= goal or archived(inbox, 1)())
+        if done():
+            break
+    async with at_work(kafka, borrowed, register(instance, inbox), tmp_path / "last"):
+        await until(archived(inbox, 2))
+    found = told(changes(kafka, instance))
+    assert (found - expected, expected - found) == (Counter(), Counter())
+
+
+async def test_a_register_that_lost_most_entries_removes_nothing_and_is_quarantined(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    first = {f"L{n}": "holder" for n in range(200)}
+    cut = {f"L{n}": "holder" for n in range(50)} | {"L9": "another"}
+    async with at_work(kafka, borrowed, register(instance, inbox), tmp_path):
+        put(inbox, "1.csv", first)
+        await until(archived(inbox, 1))
+        put(inbox, "2.csv", cut)
+        await until(archived(inbox, 1, "quarantine"))
+        put(inbox, "3.csv", {**first, "L9": "another", "L8": "a third"})
+        await until(archived(inbox, 2))
+    after_first = told(changes(kafka, instance)) - differences({}, first)
+    assert after_first == Counter(
+        [("changed", "L9", "holder", "another"), ("changed", "L8", "holder", "a third")]
+    )
+    faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
+    assert faults == ["150 of 200 entries are missing: the file may be cut off, nothing is removed"]
+
+
+async def test_a_second_row_with_one_key_is_set_aside_also_when_it_is_read_again(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    rows = [(f"L{n}", "holder") for n in range(100)]
+    rows.insert(60, ("L5", "twin"))
+    rows.append(("", "nobody"))
+    write(inbox / "1.csv", rows)
+    for life in range(3):
+        async with at_work(kafka, borrowed, register(instance, inbox), tmp_path / str(life)):
+            await until(lambda life=life: len(landed(kafka, instance)) > 40 * life)
+    async with at_work(kafka, borrowed, register(instance, inbox), tmp_path / "last"):
+        await until(archived(inbox, 1))
+    assert told(changes(kafka, instance)) == Counter(("added", f"L{n}", "", "holder") for n in range(100))
+    faults = {beside["line"]: beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside}
+    assert faults == {"61": "a row with this key came before", "102": "the row has no key"}
+    assert len(landed(kafka, instance)) == 102
+
+
+async def test_a_file_given_up_in_the_middle_does_not_confuse_the_next(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    class Breaking(Register):
+        def read(self, file: TextIO) -> Iterable[Any]:
+            for row in csv_rows(file):
+                if isinstance(row, dict) and row["holder"] == "break":
+                    raise ValueError
+                yield row
+
+    source = Breaking(instance, Folder(folder=str(inbox)))
+    write(inbox / "1.csv", [*((f"L{n}", "holder") for n in range(90)), ("x", "break")])
+    async with at_work(kafka, borrowed, source, tmp_path):
+        await until(archived(inbox, 1, "quarantine"))
+        put(inbox, "2.csv", {f"L{n}": "holder" for n in range(95)})
+        await until(archived(inbox, 1))
+    assert told(changes(kafka, instance)) == Counter(("added", f"L{n}", "", "holder") for n in range(95))
+    faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
+    assert faults == ["the file cannot be read: ValueError"]
