@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-
 from connectors.care_messages.samples import Conversation
 from connectors.nhs_mesh.connector import MeshLetters
 from connectors.nhs_mesh.simulator import MeshSimulator
