@@ -130,7 +130,9 @@ class CareSimulator(MllpSimulator):
         return self._headers(str(uuid.uuid4()), str(uuid.uuid4()))
 
     def produce(self) -> int:
-        """One message of every kind, as two referrals' lives."""
+        """One message of every kind, as two referrals' lives: by BaRS, or to `mllp://…` by HL7 v2."""
+        if self.webhook_url.startswith("mllp:"):
+            return super().produce()
         first, second = Conversation(self.clock.now()), Conversation(self.clock.now())
         self.refer(first)
         self.say(first, "request_update", 60)
