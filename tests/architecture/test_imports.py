@@ -75,7 +75,7 @@ def test_a_connector_imports_the_sdk_and_events_and_nothing_else_of_the_hub() ->
 
 
 def test_a_connector_imports_no_other_connector_but_may_share_a_language() -> None:
-    """A folder without a `connector.py` holds messages that several connectors carry (docs/decisions/0013)."""
+    """A folder without a `connector.py` holds messages that several connectors carry (docs/decisions/0014)."""
     for path in (ROOT / "connectors").rglob("*.py"):
         mine = path.relative_to(ROOT / "connectors").parts[0]
         for name in imports(path):
