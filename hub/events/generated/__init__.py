@@ -6,6 +6,12 @@ from typing import cast
 from hub.events.model import EventData
 
 MODELS = {
+    "care.referral.accepted": ("care", "ReferralAccepted"),
+    "care.referral.cancelled": ("care", "ReferralCancelled"),
+    "care.referral.rejected": ("care", "ReferralRejected"),
+    "care.referral.requested": ("care", "ReferralRequested"),
+    "care.referral.undelivered": ("care", "ReferralUndelivered"),
+    "care.referral.updated": ("care", "ReferralUpdated"),
     "licensing.fee.paid": ("licensing", "FeePaid"),
     "payments.payment.captured": ("payments", "PaymentCaptured"),
     "payments.payment.created": ("payments", "PaymentCreated"),
