@@ -7,6 +7,13 @@ from hub.events.model import EventData
 
 MODELS = {
     "licensing.fee.paid": ("licensing", "FeePaid"),
+    "notifications.email.requested": ("notifications", "EmailRequested"),
+    "notifications.letter.requested": ("notifications", "LetterRequested"),
+    "notifications.message.accepted": ("notifications", "MessageAccepted"),
+    "notifications.message.delivered": ("notifications", "MessageDelivered"),
+    "notifications.message.failed": ("notifications", "MessageFailed"),
+    "notifications.text.received": ("notifications", "TextReceived"),
+    "notifications.text.requested": ("notifications", "TextRequested"),
     "payments.payment.captured": ("payments", "PaymentCaptured"),
     "payments.payment.created": ("payments", "PaymentCreated"),
     "payments.payment.expired": ("payments", "PaymentExpired"),
