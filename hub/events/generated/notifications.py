@@ -102,10 +102,7 @@ class MessageDelivered(EventData):
         json_schema_extra={"classification": "internal"},
     )
     status: str = Field(
-        description=(
-            "In Notify's words: delivered, or sent: a text to another country, the last that is heard of "
-            "it."
-        ),
+        description="In Notify's words: delivered, or sent (a text abroad, of which no more is heard).",
         json_schema_extra={"classification": "internal"},
     )
     template_id: str = Field(
