@@ -84,8 +84,7 @@ class PremisesLicenceEnded(EventData):
     uprn: str | None = Field(
         default=None,
         description=(
-            "Unique property reference number without leading zeros. Null when there is none that is "
-            "sound."
+            "Unique property reference number without leading zeros. Null where there is no sound one."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -136,8 +135,7 @@ class PremisesLicenceFeeDue(EventData):
     uprn: str | None = Field(
         default=None,
         description=(
-            "Unique property reference number without leading zeros. Null when there is none that is "
-            "sound."
+            "Unique property reference number without leading zeros. Null where there is no sound one."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -190,8 +188,7 @@ class PremisesLicenceGranted(EventData):
     uprn: str | None = Field(
         default=None,
         description=(
-            "Unique property reference number without leading zeros. Null when there is none that is "
-            "sound."
+            "Unique property reference number without leading zeros. Null where there is no sound one."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -203,8 +200,7 @@ class PremisesLicenceGranted(EventData):
     )
     service: str = Field(
         description=(
-            "Kind of authorisation, as the register words it: Premises licence, Club premises "
-            "certificate."
+            "Kind of authorisation, as the register words it: Premises licence, Club premises certificate."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -319,8 +315,7 @@ class PremisesLicenceRevoked(EventData):
     uprn: str | None = Field(
         default=None,
         description=(
-            "Unique property reference number without leading zeros. Null when there is none that is "
-            "sound."
+            "Unique property reference number without leading zeros. Null where there is no sound one."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -369,8 +364,7 @@ class PremisesLicenceSuspended(EventData):
     uprn: str | None = Field(
         default=None,
         description=(
-            "Unique property reference number without leading zeros. Null when there is none that is "
-            "sound."
+            "Unique property reference number without leading zeros. Null where there is no sound one."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -421,8 +415,7 @@ class PremisesLicenceVaried(EventData):
     uprn: str | None = Field(
         default=None,
         description=(
-            "Unique property reference number without leading zeros. Null when there is none that is "
-            "sound."
+            "Unique property reference number without leading zeros. Null where there is no sound one."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -434,8 +427,7 @@ class PremisesLicenceVaried(EventData):
     )
     service: str = Field(
         description=(
-            "Kind of authorisation, as the register words it: Premises licence, Club premises "
-            "certificate."
+            "Kind of authorisation, as the register words it: Premises licence, Club premises certificate."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -826,8 +818,7 @@ class TaxiRegisterAccepted(EventData):
 
 
 class TaxiRegisterRefused(EventData):
-    """The national taxi database refused a council's register of licensed vehicles, and keeps the one before.
-    """
+    """The national taxi database refused a council's register of licensed vehicles, and keeps the one before."""
 
     type: ClassVar[str] = "licensing.taxi-register.refused"
 
