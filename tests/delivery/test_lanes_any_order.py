@@ -15,6 +15,7 @@ from hub.delivery.clock import LoopClock
 from hub.delivery.delivery import Delivery, Key, Step
 from hub.delivery.lanes import Lanes, Limits
 from hub.delivery.schedule import Outcome, Schedule
+from tests.schedules import schedules
 
 Simulate = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -103,7 +104,7 @@ def first_arrivals(offsets: list[int]) -> list[int]:
     away_after=st.sampled_from([1, 3, NEVER]),
     pauses=st.lists(st.sampled_from([0.0, 0.5, 400.0])),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=schedules(150), deadline=None)
 def test_order_holds_and_each_delivery_ends_exactly_once(
     simulate: Simulate,
     inbox: list[tuple[Delivery, list[Attempt]]],
@@ -135,7 +136,7 @@ def test_order_holds_and_each_delivery_ends_exactly_once(
 
 
 @given(inbox=inboxes())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=schedules(100), deadline=None)
 def test_nobody_is_delayed_by_anothers_failures(
     simulate: Simulate, inbox: list[tuple[Delivery, list[Attempt]]]
 ) -> None:
@@ -198,7 +199,7 @@ moves = st.lists(
 
 
 @given(inbox=inboxes(), moves=moves, two_workers=st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=schedules(150), deadline=None)
 def test_nothing_is_lost_or_out_of_order_when_partitions_move(
     simulate: Simulate,
     inbox: list[tuple[Delivery, list[Attempt]]],

@@ -22,6 +22,7 @@ from hub.stream.records import Batch, Fence, Output, Place, Positions
 from hub.stream.runner import StageRunner
 from hub.stream.standing import Standing
 from hub.stream.transactions import Transactor
+from tests.schedules import schedules
 from tests.stream.fake_kafka import GROUP, FakeKafka, Fault, State
 from tests.stream.simulated_worker import OUT, Numbering, Worker, expected
 
@@ -267,7 +268,7 @@ def silence() -> Iterator[None]:
 
 
 RUNS = settings(
-    max_examples=120,
+    max_examples=schedules(120),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -15,6 +15,7 @@ from hub.stream.broker import distribution, ports, settings, storage
 from hub.stream.broker.distribution import Say
 from hub.stream.broker.errors import BrokerError
 from hub.stream.broker.ownership import Guardian, Ownership, end_predecessor
+from hub.stream.broker.settings import ALONE, Standing
 
 _QUICK_START = "-XX:TieredStopAtLevel=1"  # compiles less well and sooner: right for anything but throughput
 _LOG_LIMIT = 10 << 20  # bytes; a longer log is put aside at the next start
@@ -35,6 +36,7 @@ class Member:
     node_id: int
     cluster_id: str
     voters: Mapping[int, int]
+    standing: Standing = ALONE
 
 
 class EmbeddedBroker:
@@ -58,6 +60,8 @@ class EmbeddedBroker:
         self._say = say
         self._throughput = throughput
         self._member = member
+        self._standing = member.standing if member else ALONE
+        self._host = self._standing.host(member.node_id if member else 0)
         self._wanted = port
         self._port = port or 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -69,7 +73,7 @@ class EmbeddedBroker:
     @property
     def address(self) -> str:
         """`host:port` for clients."""
-        return f"127.0.0.1:{self._port}"
+        return f"{self._host}:{self._port}"
 
     @property
     def pid(self) -> int | None:
@@ -145,7 +149,9 @@ class EmbeddedBroker:
         from confluent_kafka.admin import AdminClient
 
         deadline = time.monotonic() + timeout
-        while not ports.is_open(self._port):  # librdkafka would wait longer and longer between its tries
+        while not ports.is_open(
+            self._port, self._host
+        ):  # librdkafka would wait longer and longer between its tries
             self._check_start(deadline)
             time.sleep(0.02)
         client = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
@@ -181,7 +187,7 @@ class EmbeddedBroker:
         controller = ports.remembered(kept, "controller", other_than=self._port)
         member = self._member or Member(1, storage.new_id(), {1: controller})
         ports.remember(kept, broker=self._port, controller=member.voters[member.node_id])
-        text = settings.server_properties(member.node_id, self._port, member.voters)
+        text = settings.server_properties(member.node_id, self._port, member.voters, self._standing)
         (self._home / "server.properties").write_text(text)
         storage.ensure_formatted(self._home, jars, member.cluster_id, member.node_id)
 
@@ -195,7 +201,8 @@ class EmbeddedBroker:
             self._log_start = log.tell()
             self._process = subprocess.Popen(
                 [
-                    *(*_LAUNCH, distribution.java(), "-Xmx512m", "-XX:+UseSerialGC"),
+                    *(*_LAUNCH, *self._standing.through, distribution.java()),
+                    *(f"-Xmx{self._standing.heap_mb}m", "-XX:+UseSerialGC"),
                     *(self._mark, *_LOGGING, *flags, "kafka.Kafka", "server.properties"),
                 ],
                 cwd=self._home,

@@ -33,11 +33,11 @@ def is_free(port: int) -> bool:
         return True
 
 
-def is_open(port: int) -> bool:
+def is_open(port: int, host: str = "127.0.0.1") -> bool:
     """Whether somebody listens on it."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((host, port)) == 0
 
 
 def remembered(path: Path, name: str, other_than: int = 0) -> int:

@@ -1,0 +1,31 @@
+"""The laboratory's short form: a whole hub, some twenty faults, nothing lost, nothing done twice, order kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import uvloop
+
+from tests.chaos.__main__ import summary
+from tests.chaos.experiment import Run, experiment
+from tests.chaos.stage import Plan
+
+#: Those that need little time, from every family.
+FAULTS = """
+all-workers-kill broker-kill commit-answer-lost commit-request-lost data-disk-full gateway-cut gateway-restart
+gateway-dies-after-confirmation gateway-kill-while-kafka-is-frozen journal-gone leader-change offsets-answer-lost
+poison-records poison-webhooks produce-answer-lost receiver-500 receiver-busy receiver-half-answers receiver-hangs
+receiver-resets worker-freeze-briefly
+""".split()
+
+
+def test_twenty_faults_and_more(tmp_path: Path) -> None:
+    seed = int(os.environ.get("HUB_CHAOS_SEED", int(time.time()) % 1_000_000))
+    print(f"seed {seed}: HUB_CHAOS_SEED={seed} repeats this run")
+    run = Run(seed, 1_500, FAULTS, Plan(disk_mb=1024), rate=120, together=1.0)
+    report = uvloop.run(experiment(run, tmp_path, print))
+    print(summary(report))
+    assert report.right, summary(report)
+    assert sum(len(one.faults) for one in report.struck) >= 20

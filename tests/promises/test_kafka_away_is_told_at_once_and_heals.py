@@ -1,0 +1,81 @@
+"""While Kafka is away the gateway says 503 at once; when it is back all goes on; nothing claimed is missing.
+
+It is away for seconds here. `HUB_KAFKA_AWAY_S=120` has it away for two minutes, as `make chaos` does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import httpx2
+import pytest
+
+from hub.stream.broker.embedded import EmbeddedBroker
+from hub.testing.live import LiveHub, live_hub, until
+from tests.chaos.payloads import Payloads
+from tests.chaos.truth import CAPTURED, REFUNDED, Lane
+
+PARTY, INSTANCE = "E08000025", "birmingham-pay"
+AWAY_S = float(os.environ.get("HUB_KAFKA_AWAY_S", "3"))
+AT_ONCE_S, HEALED_S = 0.5, 10.0
+
+
+def test_a_frozen_kafka(hub: LiveHub) -> None:
+    broker = hub.data_dir / "kafka" / "broker.pid"
+    if not broker.is_file():
+        pytest.skip("this Kafka is not ours to freeze")
+    pid = int(Path(broker).read_text())
+    goes_and_comes(hub, lambda: os.kill(pid, signal.SIGSTOP), lambda: os.kill(pid, signal.SIGCONT))
+
+
+def test_a_killed_kafka(tmp_path: Path, root: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "broker")
+    broker.start()
+    try:
+        with live_hub(tmp_path, root, kafka=broker.address) as hub:
+            goes_and_comes(hub, broker.kill, broker.start)
+    finally:
+        broker.stop()
+
+
+def goes_and_comes(hub: LiveHub, away: Callable[[], None], back: Callable[[], None]) -> None:
+    lane, body = Lane(f"away{uuid.uuid4().hex[:12]}", PARTY), Payloads().body
+    claimed: set[int] = set()
+
+    def post(number: int) -> tuple[int, float]:
+        began = time.monotonic()
+        answer = hub.post(INSTANCE, body(lane, number))
+        assert answer.status_code in (202, 503)
+        assert answer.status_code == 202 or answer.headers["retry-after"]
+        if answer.status_code == 202:
+            claimed.add(number)
+        return answer.status_code, time.monotonic() - began
+
+    with hub.subscriber(PARTY, types=[CAPTURED, REFUNDED]) as subscriber:
+        assert post(0)[0] == 202
+        away()
+        try:
+            assert until(lambda: post(1)[0] == 503)  # which one has to find out
+            told, until_then = [], time.monotonic() + AWAY_S
+            while time.monotonic() < until_then or len(told) < 20:
+                told.append(post(1))
+            assert httpx2.get(f"{hub.gateway}/readyz").status_code == 503
+            assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
+        finally:
+            back()
+        returned = time.monotonic()
+        assert {status for status, _ in told} == {503}
+        # At once, and not after a time limit each: judged by the middle one, since the machine is shared.
+        assert median(took for _, took in told) < AT_ONCE_S
+        assert until(lambda: post(1)[0] == 202, HEALED_S)
+        assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 200, HEALED_S)
+        assert until(lambda: post(2)[0] == 202, 1), "and it stays"
+        heard = lambda: [one.data.get("refunded_total") or 0 for one in subscriber.received]  # noqa: E731
+        assert until(lambda: claimed <= set(heard()), 30), (claimed, heard(), time.monotonic() - returned)
+    assert list(dict.fromkeys(heard())) == [0, 1, 2]
