@@ -818,7 +818,7 @@ class TaxiRegisterAccepted(EventData):
 
 
 class TaxiRegisterRefused(EventData):
-    """The national taxi database refused a council's register of licensed vehicles, and keeps the one before."""
+    """The national taxi database refused a council's register of vehicles and keeps the one before."""
 
     type: ClassVar[str] = "licensing.taxi-register.refused"
 
