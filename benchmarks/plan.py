@@ -25,9 +25,11 @@ class Row:
 
 
 ROWS = (
-    Row("route"),
+    Row("route"),  # as a hub runs it, with a worker per core
     Row("kafka_streams"),
     Row("route", EXACTLY_ONCE),
+    Row("route_one", quick=False),  # with one worker
+    Row("route_one", EXACTLY_ONCE, quick=False),
     Row("kafka_streams", EXACTLY_ONCE),
     Row("copy"),
     Row("copy", EXACTLY_ONCE, quick=False),

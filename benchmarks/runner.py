@@ -18,6 +18,9 @@ from hub.stream.topics import DEAD_LETTERS, JOURNAL, inbox
 
 Say = Callable[[str], None]
 
+HUB = {"route": "workers", "route_one": "route"}
+"""The rows that are this hub, and the module of each."""
+
 
 class Runner:
     """Runs rows on one broker."""
@@ -43,7 +46,7 @@ class Runner:
         source = _source(warm + count)
         target = f"bench.{row.name}-{self._runs}"
         made = [target]
-        if row.peer == "route":  # the hub's own topics and group
+        if row.peer in HUB:  # the hub's own topics and group
             target = inbox(work.PARTY)
             made = [target, JOURNAL, DEAD_LETTERS]
             topics.forget_group(self._servers, GROUP)
@@ -62,7 +65,7 @@ class Runner:
         if row.peer == "kafka_streams":
             return kafka_streams.command(self._folder / "kafka-streams")
         python = self._peers_python if row.peer in environment.PEERS else Path(sys.executable)
-        return [str(python), "-m", f"benchmarks.peers.{row.peer}"]
+        return [str(python), "-m", f"benchmarks.peers.{HUB.get(row.peer, row.peer)}"]
 
     def _check(self, row: Row, source: str, target: str) -> None:
         copied = row.peer == "copy"

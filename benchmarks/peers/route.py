@@ -3,86 +3,131 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from aiokafka import TopicPartition
-from confluent_kafka import Producer
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from benchmarks import work
-from benchmarks.peers.meter import Meter, Task, task_from_command_line
+from benchmarks.peers.meter import Meter, Task, options, task_of
 from hub.registry.schemas import Registry
 from hub.routes.engine import Engine
 from hub.routes.loader import load_routes
 from hub.stream import memory
 from hub.stream.app import make_app
-from hub.stream.records import Batch, Fence, Output, Positions
+from hub.stream.packing import RecordBatch
+from hub.stream.producer import Producer
+from hub.stream.records import Batch, Fence, Output, Outputs, Positions, positions_of
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
-from hub.stream.transactions import SETTINGS, Transactor, produce
+from hub.stream.transactions import Transactor
 
 
 class Timed(Routing):
     """The stage, with the clock told of its batches before their work begins, and of its own share in the cost."""
 
-    def __init__(self, routes: Engine, meter: Meter) -> None:
+    def __init__(self, routes: Engine, meter: Silent) -> None:
         super().__init__(routes)
         self._meter = meter
 
-    def process(self, batches: Sequence[Batch]) -> list[Output]:
+    def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """As the stage does."""
         self._meter.begin(sum(len(batch.records) for batch in batches))
+        self._meter.tell("read", positions_of(batches))
         with self._meter.stage():
             return super().process(batches)
+
+
+class Silent(Meter):
+    """The clock of a worker on its own, which is told nothing as it goes."""
+
+    def tell(self, what: str, positions: Positions) -> None:
+        """Say nothing."""
+
+
+class Telling(Silent):
+    """In place of a clock, among several workers: says how far it has got, for whoever has the clock."""
+
+    def tell(self, what: str, positions: Positions) -> None:
+        """A line of JSON."""
+        named = {f"{topic}-{partition}": offset for (topic, partition), offset in positions.items()}
+        sys.stdout.write(json.dumps({"what": what, "positions": named}) + "\n")
+        sys.stdout.flush()
+
+    def report(self) -> None:
+        """It is not ours to say."""
 
 
 class Watched(Transactor):
     """A transactor that tells when the last position is committed."""
 
-    def watch(self, total: int, meter: Meter, done: asyncio.Event) -> None:
+    def watch(self, total: int, meter: Silent, done: asyncio.Event) -> None:
         """Report and set `done` once `total` records are committed."""
         self._total, self._meter, self._done = total, meter, done
         self._loop = asyncio.get_running_loop()
         self._reached: Positions = {}
 
-    def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
+    def commit(self, outputs: Sequence[Output | Outputs], positions: Positions, fence: Fence) -> bool:
         """As a transactor does."""
         committed = super().commit(outputs, positions, fence)
         if committed:
             self._reached |= positions
+            self._meter.tell("committed", positions)
             if sum(self._reached.values()) >= self._total:
                 self._meter.report()
                 self._loop.call_soon_threadsafe(self._done.set)
         return committed
 
 
+class Plain(Producer):
+    """As the hub's own, but of no transaction."""
+
+    async def _begin(self) -> None:
+        """There is nothing to begin."""
+
+    def _numbered(self, batch: RecordBatch) -> bytes:
+        return batch.raw(-1, -1, -1)
+
+    async def _write(
+        self, outputs: Sequence[Output | Outputs], positions: Positions, mark: str, fence: Fence
+    ) -> None:
+        await self.produce(await self._packed(outputs))
+
+
 class AtLeastOnce(Watched):
-    """What exactly once costs is seen beside this: outputs are flushed, then positions are committed."""
+    """What exactly once costs is seen beside this: outputs are acknowledged, then positions are committed."""
 
     app: Any = None
 
     def _open(self) -> Producer:
         if self._producer is None:
-            self._producer = Producer({**SETTINGS, "bootstrap.servers": self.servers})
+            self._producer = Plain(self.servers, "")
+            self._producer.open()
         return self._producer
 
-    def _attempt(self, outputs: Iterable[Output], positions: Positions, fence: Fence) -> bool:
-        producer = self._open()
-        produce(producer, outputs)
-        producer.flush()
+    def _attempt(self, outputs: Sequence[Output | Outputs], positions: Positions, fence: Fence) -> bool:
+        self._open().write(outputs, positions, "", fence)
         reading = self.app.consumer._thread
         offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
         committing = reading._ensure_consumer().commit(offsets)
-        asyncio.run_coroutine_threadsafe(committing, reading.thread_loop).result()
+        try:
+            asyncio.run_coroutine_threadsafe(committing, reading.thread_loop).result()
+        except (IllegalStateError, CommitFailedError):  # another worker has the partition by now
+            return False
         return True
 
 
 def transactor(task: Task) -> Watched:
     """Of the kind that is asked for."""
-    return (Watched if task.exactly_once else AtLeastOnce)(task.servers, f"bench-{task.target}")
+    return (Watched if task.exactly_once else AtLeastOnce)(task.servers, f"bench-{task.target}-{os.getpid()}")
 
 
 def engine() -> Engine:
@@ -91,9 +136,11 @@ def engine() -> Engine:
     return Engine(load_routes(work.HERE / "routes", registry), [work.PARTY], registry)
 
 
-async def run(task: Task, routes: Engine) -> None:
-    """Route until all is committed, then leave the group in order."""
-    meter, done = Meter(task), asyncio.Event()
+async def run(task: Task, routes: Engine, *, tell: bool = False) -> None:
+    """Route until all is committed, then leave the group in order. To `tell`: until the input is closed."""
+    meter, done = (Telling if tell else Silent)(task), asyncio.Event()
+    if tell:
+        _until_closed(done)
     writer = transactor(task)
     writer.watch(task.total, meter, done)
     runner = StageRunner(Timed(routes, meter), writer)
@@ -106,13 +153,26 @@ async def run(task: Task, routes: Engine) -> None:
         finished = asyncio.create_task(done.wait())
         memory.settle()
         await app.start()
-        await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
-        if running.done():
-            running.result()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(app.stop(), timeout=10)
+        try:
+            await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(app.stop(), timeout=10)
+
+
+def _until_closed(done: asyncio.Event) -> None:
+    """Set `done` when whoever started us has enough."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        sys.stdin.read()
+        loop.call_soon_threadsafe(done.set)
+
+    Thread(target=wait, daemon=True).start()
 
 
 async def _positioned(_: Any) -> None:
@@ -120,4 +180,7 @@ async def _positioned(_: Any) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(task_from_command_line(), engine()))
+    parser = options()
+    parser.add_argument("--tell", action="store_true")
+    given = parser.parse_args()
+    asyncio.run(run(task_of(given), engine(), tell=given.tell))

@@ -46,6 +46,91 @@ def list_(config: Config = CONFIG, as_json: Json = False) -> None:
 
 
 @app.command()
+def new(
+    name: Annotated[str, typer.Argument(help="The folder's name: lower-case words, joined by underscores.")],
+    kind: Annotated[str, typer.Option(help="webhook, polling, files, register, mailbox, listener or sink.")],
+    event: Annotated[
+        str, typer.Option(help="The event type that it emits, a new one; for a sink, one that it takes.")
+    ],
+    party: Annotated[
+        str, typer.Option(help="Also add an instance of this party to hub.yaml, and a route to its inbox.")
+    ] = "",
+    port: Annotated[int, typer.Option(help="Where that instance's system will be played.")] = 18470,
+    config: Config = CONFIG,
+) -> None:
+    """Make a connector: a folder whose contract tests pass, against a simulator of its own."""
+    from hub.cli.placing import place, write_route
+    from hub.cli.readme import write_readme
+    from hub.cli.scaffolding import Answers, render, write_contract
+    from hub.registry.__main__ import write
+
+    root = config.resolve().parent
+    folder = root / "connectors" / name
+    if folder.exists():
+        fail(f"{folder.relative_to(root)} is there already")
+    try:
+        answers = Answers.of(name, kind, event)
+        fresh = write_contract(root / "schemas", answers)
+        done = write(root / "schemas", root / "hub" / "events" / "generated") if fresh else []
+        render(answers, folder)
+        write_readme(root, name)
+        if party:
+            done.append(
+                f"added the instance {place(config.resolve(), answers, party, port)} to {config.name}"
+            )
+            if kind != "sink":
+                done.append(f"wrote {write_route(root / 'routes', answers).relative_to(root)}")
+    except (ValueError, OSError) as error:
+        fail(str(error))
+    for line in (f"wrote connectors/{name}", *done):
+        typer.echo(line)
+    typer.echo(f"Next: hub connector test {name}")
+
+
+@app.command()
+def update(
+    name: Annotated[str, typer.Argument(help="A connector's folder name.")], config: Config = CONFIG
+) -> None:
+    """Bring into a connector what changed in the template since it was made. Conflicts are marked, as by git."""
+    from hub.cli.scaffolding import update as updated
+
+    try:
+        changed, conflicts = updated(config.resolve().parent / "connectors" / name)
+    except ValueError as error:
+        fail(str(error))
+    for one in changed:
+        typer.echo(f"{'CONFLICT ' if one in conflicts else ''}{one}")
+    typer.echo(f"{len(changed)} files changed, {len(conflicts)} with conflicts")
+    if conflicts:
+        raise typer.Exit(1)
+
+
+@app.command()
+def docs(
+    name: Annotated[str, typer.Argument(help="A connector's folder name; all, if not given.")] = "",
+    check: Annotated[
+        bool, typer.Option(help="Say which are not what the code says, change nothing.")
+    ] = False,
+    config: Config = CONFIG,
+) -> None:
+    """Write the reference in a connector's README, from its classes, settings, contracts and simulator."""
+    from hub.cli.readme import stale, write_readme
+
+    root = config.resolve().parent
+    names = [name] if name else sorted(path.parent.name for path in root.glob("connectors/*/connector.py"))
+    try:
+        old = [one for one in names if stale(root, one)]
+        for one in old:
+            typer.echo(f"connectors/{one}/README.md {'is stale' if check else 'is written'}")
+            if not check:
+                write_readme(root, one)
+    except ValueError as error:
+        fail(str(error))
+    if check and old:
+        raise typer.Exit(1)
+
+
+@app.command()
 def test(
     name: Annotated[str, typer.Argument(help="A connector's folder name.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Test the whole fleet.")] = False,
@@ -57,7 +142,17 @@ def test(
     folder = config.resolve().parent / "connectors" / name
     if not folder.is_dir():
         fail(f"there is no connector {name}: `hub connector list` shows them")
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "pytest", "-q", str(folder)]))
+    from hub.sdk.catalogue import discover
+    from hub.testing.contracts import without_contract
+
+    kinds = discover(folder if every else folder.parent)
+    untested = {one: without_contract(kind) for one, kind in kinds.items() if every or one == name}
+    for one, classes in untested.items():
+        for cls in classes:
+            typer.echo(f"hub: {one} has no contract test for {cls}", err=True)
+    # -rx tells every waiver with its reason; one that is not needed fails.
+    code = subprocess.call([sys.executable, "-m", "pytest", "-q", "-rx", str(folder)])
+    raise typer.Exit(code or int(any(untested.values())))
 
 
 Instance = Annotated[str, typer.Argument(help="An instance's name in hub.yaml.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from hub.cli import (
+    bench,
     check,
     connector,
     demo,
@@ -34,6 +35,7 @@ app.command()(up.up)
 app.command()(demo.demo)
 app.command()(check.check)
 app.command()(doctor.doctor)
+app.command()(bench.bench)
 app.command()(status.status)
 app.command()(restart.restart)
 app.add_typer(events.app, name="events")

@@ -66,7 +66,7 @@ def _commands() -> Iterator[str]:
             continue
         rows = [_parameter(one) for one in command.params if not one.hidden]
         rows = [row for row in rows if row[0] != "`--help`"]
-        yield from _table(["argument or option", "meaning"], rows)
+        yield from table(["argument or option", "meaning"], rows)
 
 
 def _parameter(parameter: Any) -> list[str]:
@@ -99,16 +99,16 @@ def _configuration(kinds: Iterable[ConnectorKind]) -> Iterator[str]:
     yield "# Configuration\n"
     yield "All that `hub.yaml` takes. How secrets are given, and why, is in [Configuration](../configuration.md).\n"
     yield "## Top level\n"
-    yield from _fields(schema, sections)
+    yield from fields(schema, sections)
     for key, model in _nested(schema):
         yield f"## `{key}`\n"
         yield f"{sections[model].get('description', '')}\n"
-        yield from _fields(sections[model], sections)
+        yield from fields(sections[model], sections)
     for kind in kinds:
         for config in dict.fromkeys(cls.config_model for cls in kind.classes):
             yield f"## `config` of the connector `{kind.name}`\n"
             yield f"{' '.join((inspect.getdoc(config) or '').split())}\n"
-            yield from _fields(config.model_json_schema(), {})
+            yield from fields(config.model_json_schema(), {})
 
 
 def _nested(schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -125,14 +125,15 @@ def _reference(told: Mapping[str, Any]) -> str:
     return next((str(one["$ref"]) for one in inner if isinstance(one, dict) and "$ref" in one), "")
 
 
-def _fields(schema: Mapping[str, Any], sections: Mapping[str, Any]) -> Iterator[str]:
+def fields(schema: Mapping[str, Any], sections: Mapping[str, Any]) -> Iterator[str]:
+    """The settings of a model, from its JSON schema, as the lines of a table."""
     required = schema.get("required", [])
     rows = []
     for name, told in schema["properties"].items():
         default = "required" if name in required else _default(told)
         meaning = told.get("description") or _about(told, sections)
         rows.append([f"`{name}`", _type(told), default, _sentence(meaning)])
-    yield from _table(["key", "type", "default", "meaning"], rows)
+    yield from table(["key", "type", "default", "meaning"], rows)
 
 
 def _about(told: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
@@ -141,7 +142,7 @@ def _about(told: Mapping[str, Any], sections: Mapping[str, Any]) -> str:
 
 
 def _default(told: Mapping[str, Any]) -> str:
-    if "$ref" in told or "patternProperties" in told or told.get("default", {}) in (None, {}):
+    if "$ref" in told or "patternProperties" in told or told.get("default", {}) in (None, {}, ""):
         return ""
     default = told["default"]
     return f"`{str(default).lower() if isinstance(default, bool) else default}`"
@@ -164,7 +165,8 @@ def _type(told: Mapping[str, Any]) -> str:
 # --- writing --------------------------------------------------------------------------------------------
 
 
-def _table(heads: list[str], rows: list[list[str]]) -> Iterator[str]:
+def table(heads: list[str], rows: list[list[str]]) -> Iterator[str]:
+    """The lines of a table in Markdown; none without rows."""
     if not rows:
         return
     yield f"| {' | '.join(heads)} |"

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from functools import partial
-from itertools import repeat
 from typing import Self
 
 import polars as pl
@@ -79,7 +77,7 @@ class Heads:
         found = self._series.get(name)
         if found is None:
             read = self._columns.get(name)
-            found = read() if read else pl.Series([""], dtype=pl.String).new_from_index(0, self.count)
+            found = read() if read else _all("", self.count)
             self._series[name] = found = found.alias(name)
         return found
 
@@ -120,23 +118,23 @@ class Heads:
 
     def _sound(self) -> bool:
         """Quickly, so with false alarms, whether all are envelopes."""
-        times = self.texts("ce_time")
+        if self._not_text or not self.count:
+            return not self._not_text
+        times = self.series("ce_time")
         try:
-            for day in {time[:10] for time in times}:
+            for day in times.str.head(10).unique().to_list():
                 date.fromisoformat(day)
         except ValueError:
             return False
         return (
-            not self._not_text
-            and not any("" in self.texts(name) for name in _NEEDED)
-            and set(self.texts("ce_specversion")) <= {SPEC_VERSION}
-            and _TIMES.fullmatch("\0".join([*times, ""])) is not None
+            all((self.series(name) != "").all() for name in _NEEDED)
+            and (self.series("ce_specversion") == SPEC_VERSION).all()
+            and times.str.contains(_TIME).all()
         )
 
 
 _NEEDED = ("ce_id", "ce_source", "ce_type", "ce_subject")
-_CLOCK = r"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{6})?Z"
-_TIMES = re.compile(rf"(?:\d{{4}}-\d\d-\d\d{_CLOCK}\0)*", re.ASCII)
+_TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?Z\z"
 
 
 def _column(each: Sequence[Mapping[str, str]], name: str) -> pl.Series:
@@ -147,35 +145,31 @@ def _joined(several: Sequence[Heads], name: str) -> pl.Series:
     return pl.concat([heads.series(name) for heads in several], rechunk=True)
 
 
-def as_bytes(texts: pl.Series) -> list[bytes]:
-    """Each in UTF-8."""
-    if len(texts) < FEW:
-        return [text.encode() for text in texts.to_list()]
-    found: list[bytes] = texts.cast(pl.Binary).to_list()
-    return found
-
-
-def onward(heads: Heads, same: Mapping[str, str], each: Mapping[str, pl.Series]) -> list[Headers]:
+def onward(heads: Heads, same: Mapping[str, str], each: Mapping[str, pl.Series]) -> dict[str, pl.Series]:
     """Record headers of the events that those of `heads` led to, one each: as `to_headers`, for many at once.
 
-    `same` has the attributes that are the same for all, `each` those that are not; time and case go on.
+    `same` has the attributes that are the same for all, `each` those that are not; time and case go on. An empty
+    text is none.
     """
-    series = {
-        **{f"{PREFIX}{name}": texts for name, texts in each.items()},
-        "ce_time": heads.series("ce_time"),
-        "ce_correlationid": heads.series("ce_correlationid"),
-        "ce_causationid": heads.series("ce_id"),
-    }
-    columns = {name: as_bytes(texts) for name, texts in series.items()}
-    made: dict[str, Iterable[tuple[str, bytes]]] = {
-        f"{PREFIX}{name}": repeat((f"{PREFIX}{name}", text.encode())) for name, text in same.items()
-    }
-    for name, texts in columns.items():
-        made[name] = zip(repeat(name), texts, strict=False)
-    rows = zip(*(made[name] for name in _ORDER if name in made), repeat(CONTENT_TYPE), strict=False)
-    if any(b"" in texts for texts in columns.values()):
-        return [[header for header in row if header[1]] for row in rows]
-    return list(map(list, rows))
+    made = {f"{PREFIX}{name}": texts for name, texts in each.items()}
+    for name, text in same.items():
+        made[f"{PREFIX}{name}"] = _all(text, heads.count)
+    made["ce_time"] = heads.series("ce_time")
+    made["ce_correlationid"] = heads.series("ce_correlationid")
+    made["ce_causationid"] = heads.series("ce_id")
+    name, media_type = CONTENT_TYPE
+    made[name] = _all(media_type.decode(), heads.count)
+    return {name: made[name] for name in _ORDER if name in made}
 
 
-_ORDER = [PREFIX + name for name in ATTRIBUTES]
+def one_by_one(columns: Mapping[str, pl.Series]) -> list[Headers]:
+    """Record headers, row by row, without those that are none."""
+    named = [[(name, text.encode()) for text in texts.to_list()] for name, texts in columns.items()]
+    return [[header for header in row if header[1]] for row in zip(*named, strict=True)]
+
+
+def _all(text: str, count: int) -> pl.Series:
+    return pl.Series([text], dtype=pl.String).new_from_index(0, count)
+
+
+_ORDER = [*(PREFIX + name for name in ATTRIBUTES), CONTENT_TYPE[0]]

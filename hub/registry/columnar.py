@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyruhvro
 
 from hub.registry import codec
@@ -69,10 +71,14 @@ def decode_batch(
     return pa.RecordBatch.from_pylist(data, schema=_form(schema).arrow), rows, faults
 
 
-def encode_batch(schema: Schema, table: pa.Table) -> list[bytes | CodecError]:
-    """Per row of `table` the value of a Kafka record, or why there is none."""
+def encode_batch(schema: Schema, table: pa.Table) -> tuple[pl.Series, Faults]:
+    """Per row of `table` the value of a Kafka record, null where there is none; and which rows those are, and why."""
     values = _form(schema).encode(table)
-    return values if values is not None else [encoded(schema, row) for row in plain_rows(table)]
+    if values is not None:
+        return pl.Series(values=values), []
+    each = [encoded(schema, row) for row in plain_rows(table)]
+    faults = [(row, value) for row, value in enumerate(each) if isinstance(value, CodecError)]
+    return pl.Series([value if isinstance(value, bytes) else None for value in each], dtype=pl.Binary), faults
 
 
 def encoded(schema: Schema, data: dict[str, Any]) -> bytes | CodecError:
@@ -111,7 +117,7 @@ class _Form:
             return None
         return batch if again.equals(pa.array(bodies, pa.binary())) else None
 
-    def encode(self, table: pa.Table) -> list[bytes | CodecError] | None:
+    def encode(self, table: pa.Table) -> pa.Array | None:
         """None when any row of `table` needs the other codec's judgement."""
         if self._avro is None or set(table.column_names) != set(self.arrow.names):
             return None
@@ -121,11 +127,15 @@ class _Form:
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
             return None
         if not batch:
-            return []
+            return pa.array([], pa.binary())
         if not all(_filled(field, column) for field, column in zip(wanted, batch[0].columns, strict=True)):
             return None  # pyruhvro would write an empty text for a null
-        bodies = pyruhvro.serialize_record_batch(batch[0], self._avro, 1)[0].to_pylist()
-        return None if _long(bodies) else [self.prefix + body for body in bodies]
+        bodies = pyruhvro.serialize_record_batch(batch[0], self._avro, 1)[0]
+        if pc.max(pc.binary_length(bodies)).as_py() > MAX_ITEMS:
+            return None
+        return pc.binary_join_element_wise(
+            pa.scalar(self.prefix, bodies.type), bodies, pa.scalar(b"", bodies.type)
+        )
 
 
 @lru_cache(maxsize=1024)

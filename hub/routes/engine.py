@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import polars as pl
 
 from hub.events.envelope import SPEC_VERSION, Event
-from hub.events.heads import Heads, as_bytes, onward
-from hub.events.kafka import Headers, from_headers, to_headers
+from hub.events.heads import Heads, one_by_one, onward
+from hub.events.kafka import from_headers, to_headers
 from hub.registry.codec import CodecError, decode
 from hub.registry.columnar import decode_batch, encode_batch, encoded
 from hub.registry.problems import SchemaNotFoundError
@@ -25,33 +25,28 @@ from hub.routes.identity import derived, traces
 class Routed:
     """What one route made of a batch, as columns: item n of each is of output n.
 
-    `rows` are the indexes of the inputs in the batch, ascending; `causes` and `cases` the inputs' ids and
-    correlation ids; `headers` and `values` are what goes into Kafka, keyed by subject.
+    `rows` are the indexes of the inputs in the batch, ascending; `headers`, texts by name, empty where there is
+    none, and `values`, bytes, are what goes into Kafka, keyed by subject.
     """
 
     route: str
     source: str
     type: str
     rows: Sequence[int]
-    parties: Sequence[str]
-    ids: Sequence[str]
-    subjects: Sequence[str]
-    keys: Sequence[bytes]
-    causes: Sequence[str]
-    cases: Sequence[str]
-    headers: Sequence[Headers]
-    values: Sequence[bytes]
+    headers: Mapping[str, pl.Series]
+    values: pl.Series
+
+    def texts(self, header: str) -> list[str]:
+        """One header of each."""
+        return self.headers[header].to_list()
 
     def take(self, places: Sequence[int]) -> Routed:
         """The outputs at `places`, in that order."""
         if len(places) == len(self.rows):
             return self
-        columns: dict[str, Any] = {
-            name: [getattr(self, name)[at] for at in places]
-            for name in self.__slots__
-            if name not in ("route", "source", "type")
-        }
-        return replace(self, **columns)
+        at = pl.Series(places, dtype=pl.UInt32)
+        headers = {name: texts[at] for name, texts in self.headers.items()}
+        return replace(self, rows=[self.rows[at] for at in places], headers=headers, values=self.values[at])
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +179,9 @@ class Engine:
                 value,
             )
             for routed in outcome.routed
-            for row, headers, value in zip(routed.rows, routed.headers, routed.values, strict=True)
+            for row, headers, value in zip(
+                routed.rows, one_by_one(routed.headers), routed.values.to_list(), strict=True
+            )
         ]
         made.sort(key=lambda output: output.row)  # stable: routes keep their order
         return made, refused + [replace(fault, row=rows[fault.row]) for fault in outcome.refused]
@@ -213,17 +210,17 @@ class Engine:
         compiled, batch = job.compiled, job.batch
         result = self._addressed(job, result)
         places: list[int] = result[ROW].to_list()
-        values = _values(compiled, result, batch, places)
-        fit = [at for at, value in enumerate(values) if isinstance(value, bytes)]
-        if len(fit) < len(values):
-            for place, value in zip(places, values, strict=True):
-                if isinstance(value, CodecError):
-                    job.refuse(place, str(value), value.field, "contract")
-                elif isinstance(value, Exception):
-                    job.refuse(place, f"mapping failed: {type(value).__name__}")
-            result, places = result[fit], [places[at] for at in fit]
-            values = [values[at] for at in fit]
-        return _routed(compiled, batch.take(places), result, cast(list[bytes], values))
+        values, faults = _values(compiled, result, batch, places)
+        for at, error in faults:
+            if isinstance(error, CodecError):
+                job.refuse(places[at], str(error), error.field, "contract")
+            else:
+                job.refuse(places[at], f"mapping failed: {type(error).__name__}")
+        if values.null_count():
+            fit = values.is_not_null()
+            result, values = result.filter(fit), values.filter(fit)
+            places = result[ROW].to_list()
+        return _routed(compiled, batch.take(places), result, values)
 
     def _addressed(self, job: _Job, result: pl.DataFrame) -> pl.DataFrame:
         """Without the rows that say no party of this hub, or no subject."""
@@ -278,14 +275,17 @@ def _halved(job: _Job, frame: pl.DataFrame, first: int) -> Iterator[pl.DataFrame
 
 def _values(
     compiled: CompiledRoute, result: pl.DataFrame, batch: _Batch, places: Sequence[int]
-) -> Sequence[bytes | Exception | None]:
-    """Per row the value to write, why there is none, or None where a mapping in Python wants none."""
+) -> tuple[pl.Series, Sequence[tuple[int, Exception]]]:
+    """Per row the value to write, null where there is none; and why, unless a mapping in Python wants none."""
     if compiled.passes_on:
-        return [batch.values[place] for place in places]
+        return pl.Series([batch.values[place] for place in places], dtype=pl.Binary), []
     data = result.drop(ROW, TO, SUBJECT)
     if compiled.route.python is None:
         return encode_batch(compiled.output, data.to_arrow())
-    return [_by_python(compiled.route.python, row, compiled.output) for row in data.iter_rows(named=True)]
+    rows = data.iter_rows(named=True)
+    each = [_by_python(compiled.route.python, row, compiled.output) for row in rows]
+    faults = [(at, value) for at, value in enumerate(each) if isinstance(value, Exception)]
+    return pl.Series([value if isinstance(value, bytes) else None for value in each], dtype=pl.Binary), faults
 
 
 def _by_python(mapping: PythonMapping, row: dict[str, Any], output: Schema) -> bytes | Exception | None:
@@ -296,7 +296,7 @@ def _by_python(mapping: PythonMapping, row: dict[str, Any], output: Schema) -> b
     return None if data is None else encoded(output, data)
 
 
-def _routed(compiled: CompiledRoute, batch: _Batch, result: pl.DataFrame, values: list[bytes]) -> Routed:
+def _routed(compiled: CompiledRoute, batch: _Batch, result: pl.DataFrame, values: pl.Series) -> Routed:
     """`batch` and `result` have the same rows, as `values`."""
     route, heads = compiled.route.name, batch.heads
     parties, subjects = result[TO], result[SUBJECT]
@@ -312,12 +312,6 @@ def _routed(compiled: CompiledRoute, batch: _Batch, result: pl.DataFrame, values
         source=same["source"],
         type=compiled.output.type,
         rows=batch.rows,
-        parties=parties.to_list(),
-        ids=ids.to_list(),
-        subjects=subjects.to_list(),
-        keys=as_bytes(subjects),
-        causes=heads.texts("ce_id"),
-        cases=heads.texts("ce_correlationid"),
         headers=onward(heads, same, each),
         values=values,
     )

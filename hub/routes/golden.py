@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,15 @@ class Golden:
         unread = {problem.file for problem in problems}
         problems_missing = [fault for name in missing if (fault := self._missing(name)).file not in unread]
         return Report(tuple(results), tuple(problems), tuple(problems_missing))
+
+    def events(self, folder: Path) -> list[Event]:
+        """What the cases under `folder` give, those that cannot be run left out."""
+        found = []
+        for case in read_cases(folder)[0]:
+            with suppress(_Unusable):
+                if case.route in self._routes:
+                    found.append(self._event(case))
+        return found
 
     def _missing(self, route: str) -> Problem:
         path = self._where[route].path

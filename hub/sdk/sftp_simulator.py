@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import hashlib
 import io
 import os
 import secrets
@@ -17,6 +18,8 @@ from typing import Any, ClassVar
 
 import asyncssh
 from asyncssh import SFTPAttrs
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from hub.sdk.clock import Clock
 from hub.sdk.simulator import HANG, Listener, Simulator
@@ -42,9 +45,11 @@ class SftpSimulator(Simulator):
 
     def __init__(self, clock: Clock | None = None, seed: int | None = None) -> None:
         super().__init__(clock, seed)
-        self.password = secrets.token_urlsafe(12)
+        # Its own and always the same, so that a client's settings outlive it; both open nothing but this.
+        seed_of_key = hashlib.sha256(f"{type(self).__module__}.{type(self).__qualname__}".encode()).digest()
+        self.password = f"simulated-{seed_of_key.hex()[:16]}"
         self.sftp_port = 0
-        self._key = asyncssh.generate_private_key("ssh-ed25519")
+        self._key = _private_key(seed_of_key)
         self._home = tempfile.TemporaryDirectory(prefix="simulated-sftp-")
         self.folder = Path(self._home.name) / "drop"
         self.folder.mkdir()
@@ -98,6 +103,12 @@ class SftpSimulator(Simulator):
             self.sftp_port = server.sockets[0].getsockname()[1]
             yield f"sftp://127.0.0.1:{self.sftp_port}"
             server.close()
+
+
+def _private_key(seed: bytes) -> asyncssh.SSHKey:
+    made = Ed25519PrivateKey.from_private_bytes(seed)
+    form = (Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return asyncssh.import_private_key(made.private_bytes(*form))
 
 
 class FileSimulator(SftpSimulator):

@@ -100,7 +100,8 @@ class KafkaInboxes:
         self._open[place, reader.next] = reader
         if reader.next == start:
             return None
-        return Stretch(place, start, reader.next, [_record(one) for one in found])
+        alike: dict[_Header, _Header] = {}
+        return Stretch(place, start, reader.next, [_record(one, alike) for one in found])
 
     def _first_since(self, place: Place, since: float) -> int:
         if self._asking is None:
@@ -112,7 +113,11 @@ class KafkaInboxes:
         return int(end if found.offset < 0 else found.offset)
 
 
-def _record(message: Message) -> Read:
+_Header = tuple[str, bytes]
+
+
+def _record(message: Message, alike: dict[_Header, _Header]) -> Read:
+    """A message as a record; its headers are those in `alike`, where others had the same: most of what it takes."""
     return Read(
         message.topic(),
         message.partition(),
@@ -120,7 +125,7 @@ def _record(message: Message) -> Read:
         message.timestamp()[1],
         message.key(),
         message.value(),
-        message.headers() or [],
+        [alike.setdefault(one, one) for one in message.headers() or []],
     )
 
 

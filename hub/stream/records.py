@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 import msgspec
+import polars as pl
+
+from hub.events.heads import one_by_one
 
 Headers = list[tuple[str, bytes]]
 Place = tuple[str, int]
@@ -55,6 +58,33 @@ class Output(msgspec.Struct, frozen=True, gc=False):
     value: bytes | None
     headers: Headers = msgspec.field(default_factory=list)
     partition: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outputs:
+    """Records to write, as columns: item n of each is of record n.
+
+    `topics` and the `headers`, one at least and in their order, are texts, an empty one being none; `keys` and
+    `values` are bytes.
+    """
+
+    topics: pl.Series
+    keys: pl.Series
+    values: pl.Series
+    headers: Mapping[str, pl.Series]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def each(self) -> list[Output]:
+        """One by one."""
+        columns = (self.topics.to_list(), self.keys.to_list(), self.values.to_list())
+        return [Output(*row) for row in zip(*columns, one_by_one(self.headers), strict=True)]
+
+
+def singly(outputs: Iterable[Output | Outputs]) -> list[Output]:
+    """Records to write, one by one, in their order."""
+    return [one for each in outputs for one in (each.each() if isinstance(each, Outputs) else (each,))]
 
 
 @dataclass(frozen=True, slots=True)

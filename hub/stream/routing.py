@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from time import time
 from typing import Any
 
+import numpy as np
+import polars as pl
 from msgspec.structs import replace as changed
 
 from hub.delivery.dead_letter import DeadLetter
@@ -20,7 +22,7 @@ from hub.stream import topics
 from hub.stream.fetched import Columns, columns_of
 from hub.stream.ordering import Part, Turns, in_turn, set_apart
 from hub.stream.parked import SKIP, Parked
-from hub.stream.records import Batch, Fence, Output, Read, Record
+from hub.stream.records import Batch, Fence, Output, Outputs, Read, Record
 from hub.stream.stage import dead_letter_outputs, journal_outputs
 
 #: On a redriven record: the one route or subscription that it is for, since the others have it already.
@@ -81,7 +83,7 @@ class Routing:
         #: What is routed at once comes through only to be passed over, and for what is redriven there is time.
         self.linger = 0.0 if self._parked else 0.2
 
-    def process(self, batches: Sequence[Batch]) -> list[Output]:
+    def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """Inbox records in the order of the batches, then dead letters and journal entries."""
         came = _Came.of(batches)
         heads = came.columns.heads
@@ -96,7 +98,7 @@ class Routing:
         """
         return topics.domain_of(event_type) not in self._domains_in_order
 
-    def forward(self, events: Sequence[Output]) -> list[Output]:
+    def forward(self, events: Sequence[Output]) -> list[Output | Outputs]:
         """What events lead to that are being written, for the transaction that writes them; see `routed`."""
         by_topic: dict[str, list[Record]] = {}
         for event in events:
@@ -104,7 +106,7 @@ class Routing:
         batches = [Batch(topic, _UNKNOWN, records, _NOBODY) for topic, records in by_topic.items()]
         return self._route(_Came.of(batches), {}, set()) if batches else []
 
-    def _route(self, came: _Came, only: Mapping[int, str], routed: set[int]) -> list[Output]:
+    def _route(self, came: _Came, only: Mapping[int, str], routed: set[int]) -> list[Output | Outputs]:
         """`only` has the rows that are for one route alone, `routed` those that are done with already."""
         outcome = self._engine.run(came.columns.heads, came.columns.values)
         if any(not fault.route for fault in outcome.refused):
@@ -116,7 +118,7 @@ class Routing:
         if self._parked is not None and came.batches[0].fence is not _NOBODY:
             turns = in_turn(outcome, came.parts(self._parked), self._engine.ordered, came.record, _letter)
             outcome = turns.without(outcome)
-        outputs = _forwarded(outcome.routed) + turns.outputs
+        outputs: list[Output | Outputs] = [*_forwarded(outcome.routed), *turns.outputs]
         for fault in outcome.refused:
             record = came.record(fault.row)
             outputs += dead_letter_outputs(record, _letter(record, fault))
@@ -165,21 +167,20 @@ def _being_written(event: Output) -> Record:
     return Read(event.topic, _UNKNOWN, _UNKNOWN, int(time() * 1000), event.key, event.value, event.headers)
 
 
-def _forwarded(routed: Sequence[Routed]) -> list[Output]:
+def _forwarded(routed: Sequence[Routed]) -> list[Outputs]:
     """Each input's outputs where the input stood, so that a key's order is kept across types and routes."""
-    outputs: list[Output] = []
-    for made in routed:
-        inbox = {party: topics.inbox(party) for party in set(made.parties)}
-        outputs += [
-            Output(inbox[party], key, value, headers)
-            for party, key, value, headers in zip(
-                made.parties, made.keys, made.values, made.headers, strict=True
-            )
-        ]
-    if len(routed) < 2:
-        return outputs
-    rows = [row for made in routed for row in made.rows]
-    return [outputs[at] for at in sorted(range(len(rows)), key=rows.__getitem__)]  # stable: routes in order
+    if not routed:
+        return []
+    headers = {name: pl.concat([made.headers[name] for made in routed]) for name in routed[0].headers}
+    values = pl.concat([made.values for made in routed])
+    if len(routed) > 1:
+        rows = np.concatenate([made.rows for made in routed])
+        order = pl.Series(np.argsort(rows, kind="stable"))  # so that routes stay in order
+        headers, values = {name: texts[order] for name, texts in headers.items()}, values[order]
+    parties = headers["ce_party"]
+    inboxes = {party: topics.inbox(party) for party in parties.unique().to_list()}
+    where = parties.replace_strict(inboxes, return_dtype=pl.String)
+    return [Outputs(where, headers["ce_subject"].cast(pl.Binary), values, headers)]
 
 
 def _journalled(came: _Came, outcome: Outcome, told: set[int]) -> list[Output]:
@@ -192,11 +193,7 @@ def _journalled(came: _Came, outcome: Outcome, told: set[int]) -> list[Output]:
     for made in outcome.routed:
         same = changed(shared, type=made.type, source=made.source, route=made.route)
         each: dict[str, Sequence[Any]] = {
-            "event_id": made.ids,
-            "subject": made.subjects,
-            "party": made.parties,
-            "correlation_id": made.cases,
-            "causation_id": made.causes,
+            **{name: made.texts(header) for name, header in _OF_EACH.items()},
             **came.origins(made.rows),
         }
         outputs += journal_outputs(first.place, same, each)
@@ -211,15 +208,14 @@ def _journalled(came: _Came, outcome: Outcome, told: set[int]) -> list[Output]:
     return outputs
 
 
-_HEADERS = {
+_OF_EACH = {
     "event_id": "ce_id",
-    "type": "ce_type",
     "subject": "ce_subject",
     "party": "ce_party",
-    "source": "ce_source",
     "correlation_id": "ce_correlationid",
     "causation_id": "ce_causationid",
 }
+_HEADERS = _OF_EACH | {"type": "ce_type", "source": "ce_source"}
 
 
 def _letter(record: Record, fault: Refused) -> DeadLetter:

@@ -22,11 +22,12 @@ from confluent_kafka import KafkaException
 from hub.sdk.errors import Reject
 from hub.stream import failpoints, topics
 from hub.stream.backlog import Backlog
+from hub.stream.producer import Refused
 from hub.stream.progress import Progress
-from hub.stream.records import Batch, Fence, Output, positions_of
+from hub.stream.records import Batch, Fence, Output, Outputs, positions_of
 from hub.stream.stage import Stage, lost_outputs
 from hub.stream.standing import Sequel
-from hub.stream.transactions import Refused, Transactor
+from hub.stream.transactions import Transactor
 
 log = structlog.get_logger()
 
@@ -177,11 +178,11 @@ class StageRunner:
         if not committed:
             self._lose(batches)
 
-    async def _processed(self, batches: Sequence[Batch]) -> list[Output]:
+    async def _processed(self, batches: Sequence[Batch]) -> list[Output | Outputs]:
         """What comes out, whenever Kafka answers a stage that reads from it. Raises Poisoned."""
         while True:
             try:
-                outputs: list[Output] = await self._in(self._processing, self._process, batches)
+                outputs: list[Output | Outputs] = await self._in(self._processing, self._process, batches)
             except KafkaException as error:
                 log.warning("stage-waits", stage=self.name, error=error.args[0].name())
                 self._stage.forget(batches)
@@ -189,12 +190,12 @@ class StageRunner:
             else:
                 return outputs
 
-    def _process(self, batches: Sequence[Batch]) -> list[Output]:
+    def _process(self, batches: Sequence[Batch]) -> list[Output | Outputs]:
         lost = self._lost(batches)
         some = [batch for batch in batches if batch.records]
         failpoints.reached(self.name, _count(batches))
         try:
-            return lost + (self._stage.process(some) if some else [])
+            return [*lost, *(self._stage.process(some) if some else [])]
         except BaseException as error:
             if isinstance(error, _WORLD) or not _is_a_fault(error):
                 raise
@@ -203,7 +204,7 @@ class StageRunner:
     def _lost(self, batches: Sequence[Batch]) -> list[Output]:
         return [output for batch in batches for output in lost_outputs(batch, self.name)]
 
-    def _commit(self, outputs: Sequence[Output], batches: Sequence[Batch]) -> bool:
+    def _commit(self, outputs: Sequence[Output | Outputs], batches: Sequence[Batch]) -> bool:
         failpoints.reached(f"{self.name}.commit")
         moved = positions_of(batches)
         if not self._transactor.commit(outputs, moved, batches[0].fence):

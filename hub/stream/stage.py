@@ -12,7 +12,7 @@ from hub.delivery.dead_letter import DeadLetter
 from hub.journal.entry import Entry, packed
 from hub.sdk.errors import Reject
 from hub.stream import topics
-from hub.stream.records import Batch, Output, Place, Read, Record
+from hub.stream.records import Batch, Output, Outputs, Place, Read, Record
 
 
 class Stage(Protocol):
@@ -24,7 +24,7 @@ class Stage(Protocol):
     #: Seconds that the first batch of a transaction waits for more, where nobody waits for what comes out.
     linger: float
 
-    def process(self, batches: Sequence[Batch]) -> list[Output]:
+    def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """What comes out of the batches of one transaction: results, dead letters and journal entries."""
 
     def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:

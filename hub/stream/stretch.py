@@ -14,7 +14,7 @@ from hub.events.kafka import header
 from hub.stream.fetched import Columns, Fetched
 from hub.stream.records import Place, Record
 
-_OVERHEAD = 1_000  # bytes that a record's headers take, roughly
+_OVERHEAD = 1_500  # bytes that a record's headers take, roughly
 _MOST = 256  # stretches, so that finding one is quick however small they are
 
 

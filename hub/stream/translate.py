@@ -17,9 +17,9 @@ from hub.sdk.fleet import Fleet
 from hub.stream import topics
 from hub.stream.parked import Held, Parked, Turn
 from hub.stream.raw import CASE, CAUSE, INSTANCE, RAW_ID, SOURCE, attributes_of, beside
-from hub.stream.records import Batch, Output, Record
+from hub.stream.records import Batch, Output, Outputs, Record
 from hub.stream.routing import Routing, routed
-from hub.stream.seen import Seen
+from hub.stream.seen import Seen, Window
 from hub.stream.stage import Entries, dead_letter_outputs
 
 _EVENTS = topics.events("")
@@ -55,7 +55,7 @@ class Translate:
         self._ordered = ordered_places(fleet)
         self._parked = parked if self._ordered else None
 
-    def process(self, batches: Sequence[Batch]) -> list[Output]:
+    def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """Events and marks of what was seen, dead letters, journal entries."""
         outputs: list[Output] = []
         accepted = Entries(stage="accept", outcome="accepted")
@@ -81,19 +81,19 @@ class Translate:
             *translated.outputs(batches[0].place),
         ]
 
-    def _routed(self, outputs: list[Output]) -> list[Output]:
+    def _routed(self, outputs: list[Output]) -> list[Output | Outputs]:
         """The same, with what the events among them lead to at once: a transaction less on their way."""
         events = [at for at, output in enumerate(outputs) if self._at_once(output)]
         led_to = self._routing.forward([outputs[at] for at in events])
         for at in events:
             outputs[at] = routed(outputs[at])
-        return outputs + led_to
+        return [*outputs, *led_to]
 
     def _at_once(self, output: Output) -> bool:
         return output.topic.startswith(_EVENTS) and self._routing.at_once(header(output.headers, "ce_type"))
 
     def _in_turn(
-        self, place: str, record: Record, held: Held, seen: set[bytes], translated: Entries
+        self, place: str, record: Record, held: Held, seen: Window, translated: Entries
     ) -> list[Output]:
         """As `hub.stream.parked` says how."""
         if held.turn(place, record) is not Turn.GO:
@@ -110,7 +110,7 @@ class Translate:
             return held.set_aside(place, record, lambda waits: self._letter(record, waits))
         return held.failed(place, record, self._letter(record, reject))
 
-    def _events(self, record: Record, seen: set[bytes], translated: Entries) -> list[Output]:
+    def _events(self, record: Record, seen: Window, translated: Entries) -> list[Output]:
         """A record's events that were not seen before, and their marks. Raises Reject before anything is marked."""
         outputs = []
         for event, output in self._translate(record):

@@ -133,7 +133,8 @@ class Worker:
         loaded = self._loaded
         gates = Parked(self._servers, ordered_places(loaded.fleet))
         routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
-        translate = Translate(loaded.fleet, loaded.registry, Seen(self._servers), routing, gates)
+        seen = Seen(self._servers, self._data_dir / "seen")
+        translate = Translate(loaded.fleet, loaded.registry, seen, routing, gates)
         return {
             StageRunner(translate, self._transactor("translate")): [
                 topics.raw(name) for name in loaded.fleet.connectors

@@ -91,7 +91,7 @@ class FileDropContract(Contract):
             for life in range(100):
                 memory.die = die if life % 2 == 0 else ""
                 try:
-                    await drive(self._hasty(simulator), memory, tmp_path / str(life), rounds=2)
+                    await drive(self._hasty(simulator), memory, tmp_path / str(life), rounds=2 + life)
                 except (Died, AssertionError):
                     continue
                 break

@@ -20,6 +20,7 @@ ORDER = (
 KAFKA_CLIENTS = {"faust", "mode", "kafka", "aiokafka", "confluent_kafka"}
 #: Where alone Faust and aiokafka are known.
 FAUST_MODULES = {
+    "packing.py": {"aiokafka"},
     "app.py": {"faust", "mode"},
     "transport.py": {"faust", "aiokafka"},
     "fetched.py": {"aiokafka"},

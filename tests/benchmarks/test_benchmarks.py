@@ -17,7 +17,7 @@ from benchmarks.process import Measured
 from benchmarks.verify import Contents
 from hub.events.kafka import from_headers, to_headers
 from hub.routes.engine import Engine
-from hub.stream.records import Batch, Fence, Output, Read
+from hub.stream.records import Batch, Fence, Output, Read, singly
 from hub.stream.routing import Routing
 from hub.stream.topics import inbox
 
@@ -41,7 +41,7 @@ def routed(engine: Engine, records: list[fill.Record]) -> list[Output]:
         for at, (key, value, headers) in enumerate(records)
     ]
     outputs = Routing(engine).process([Batch("events.bench", 0, read, Fence("hub", 1, "member"))])
-    return [output for output in outputs if output.topic.startswith("inbox.")]
+    return [output for output in singly(outputs) if output.topic.startswith("inbox.")]
 
 
 def made(records: list[fill.Record]) -> list[work.Result]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import confluent_kafka
@@ -44,32 +45,35 @@ def _acknowledge_before_confirm() -> None:
 
 
 def _skip_deduplication() -> None:
-    from hub.stream.seen import Seen
+    from hub.stream.seen import Window
 
-    Seen.of = lambda self, batch: set()  # type: ignore[method-assign]
+    Window.__contains__ = lambda self, mark: False  # type: ignore[method-assign]
 
 
 def _positions_without_outputs() -> None:
-    class Producer(confluent_kafka.Producer):  # type: ignore[misc]
-        def begin_transaction(self) -> None:
-            self.begun = getattr(self, "begun", 0) + 1
-            super().begin_transaction()
+    from hub.stream.producer import Producer
+    from hub.stream.records import singly
 
-        def produce(self, topic: str, *args: Any, **options: Any) -> None:
-            lost = getattr(self, "begun", 1) % _EVERY == 0 and topic.startswith(("events.", "inbox."))
-            if not lost:
-                super().produce(topic, *args, **options)
+    write, begun = Producer.write, count(1)
 
-    confluent_kafka.Producer = Producer
+    def write_at_times(self: Producer, outputs: Any, *others: Any) -> None:
+        if next(begun) % _EVERY == 0:
+            outputs = [one for one in singly(outputs) if not one.topic.startswith(("events.", "inbox."))]
+        write(self, outputs, *others)
+
+    Producer.write = write_at_times  # type: ignore[method-assign, assignment]
 
 
 def _drop_dead_letters() -> None:
-    class Producer(confluent_kafka.Producer):  # type: ignore[misc]
-        def produce(self, topic: str, *args: Any, **options: Any) -> None:
-            if topic != "dead-letters":
-                super().produce(topic, *args, **options)
+    from hub.stream.producer import Producer
+    from hub.stream.records import singly
 
-    confluent_kafka.Producer = Producer
+    write = Producer.write
+
+    def write_others(self: Producer, outputs: Any, *others: Any) -> None:
+        write(self, [one for one in singly(outputs) if one.topic != "dead-letters"], *others)
+
+    Producer.write = write_others  # type: ignore[method-assign, assignment]
 
 
 def _present_generation() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hub.cli import reference
+from hub.cli import readme, reference
 from hub.config import HubConfig
 
 ROOT = Path(__file__).parents[2]
@@ -196,3 +196,8 @@ def test_no_file_tells_of_the_workshop() -> None:
             if any(one in line for one in HOSTS + PLACES) or TALK.search(line):
                 found.append(f"{name}:{number}: {line.strip()[:80]}")
     assert not found
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in ROOT.glob("connectors/*/connector.py")))
+def test_a_connectors_reference_is_what_the_code_says(name: str) -> None:
+    assert not readme.stale(ROOT, name), f"run hub connector docs {name}"

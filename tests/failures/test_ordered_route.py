@@ -19,7 +19,7 @@ from hub.routes.engine import Engine
 from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.parked import Parked, ticket_of
-from hub.stream.records import Batch, Fence, Output, Read
+from hub.stream.records import Batch, Fence, Output, Outputs, Read, singly
 from hub.stream.redrive import resent
 from hub.stream.routing import Routing
 from tests.failures.test_parked import AsMessage
@@ -88,10 +88,10 @@ class World:
     def _batch(self, records: Sequence[Read]) -> Batch:
         return Batch(TOPIC, 0, list(records), Fence("hub", 1, "m"))
 
-    def shown(self, outputs: Sequence[Output]) -> dict[str, list[Any]]:
+    def shown(self, outputs: Sequence[Output | Outputs]) -> dict[str, list[Any]]:
         """Amounts per route, dead letters, and the ids of events of which it says that they were unrouted."""
         found: dict[str, list[Any]] = {"in-order": [], "as-it-comes": [], "dead": [], "unrouted": []}
-        for output in outputs:
+        for output in singly(outputs):
             if output.topic == topics.JOURNAL:
                 told = entries(output.value or b"")
                 found["unrouted"] += [one.event_id for one in told if one.outcome == "unrouted"]

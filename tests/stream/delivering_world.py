@@ -23,9 +23,9 @@ from hub.journal.entry import entries
 from hub.stream import topics
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside
+from hub.stream.producer import Refused
 from hub.stream.records import Batch, Fence, Output, Place, Positions, Read
 from hub.stream.stretch import Stretch
-from hub.stream.transactions import Refused
 
 START = 1_700_000_000.0
 DAY = 86_400.0
@@ -48,6 +48,7 @@ class SimulatedKafka:
     reads: int = 0
     generation: int = 0
     away: bool = False
+    sealed: bool = False  # it can be read and not be written, as where too few replicas are in sync
     page: int = 16
     slowness: float = 0.002
     appended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -106,7 +107,7 @@ class SimulatedKafka:
 
     async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         """As `KafkaCommitter`."""
-        while self.away:
+        while self.away or self.sealed:
             await asyncio.sleep(0.5)
         if any(output.value == b"refused" for output in outputs):
             raise Refused("MSG_SIZE_TOO_LARGE")
@@ -210,9 +211,9 @@ class Recipient:
         return [one[:2] for one in self.taken]
 
     def in_order(self) -> bool:
-        """Whether, per subject, no event arrived for the first time after a later one."""
+        """Whether, per subject, it took no event for the first time after a later one."""
         firsts: dict[tuple[int, str], list[int]] = defaultdict(list)
-        for partition, offset, subject in dict.fromkeys(self.arrived):
+        for partition, offset, subject in dict.fromkeys(self.taken):
             firsts[partition, subject].append(offset)
         return all(offsets == sorted(offsets) for offsets in firsts.values())
 
@@ -313,8 +314,16 @@ class Worker:
         return self.delivering._tenure
 
     def held(self) -> tuple[int, int]:
-        """The most deliveries that one cursor has open, and the most that it holds with their messages."""
+        """The most deliveries that one cursor has open, and the most that it holds with their messages.
+
+        Looks, too, whether what cursors count is what there is.
+        """
         cursors = [one for place in self.tenure._parts.values() for one in place.cursors.values()]
+        lanes = self.tenure._feeding.lanes._pending
+        for one in cursors:
+            messages = [open_.message for open_ in one.open.values() if open_.message is not None]
+            assert (one.held, one._held_bytes) == (len(messages), sum(len(each.value) for each in messages))
+            assert all(lanes.get(open_.key, open_) is open_ for open_ in one.open.values())
         return (
             max((len(one.open) + len(one.owed) for one in cursors), default=0),
             max((one.held for one in cursors), default=0),

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException
+from kafka.errors import ProducerFencedError
 
 from hub.stream.committed import Committed
-from hub.stream.records import Fence, Place
+from hub.stream.producer import Outrun, Refused
+from hub.stream.records import Fence, Output, Place, Positions
 
 GROUP = "hub"
 
@@ -165,87 +167,68 @@ class FakeKafka:
 
 
 class FakeProducer:
-    """As much of confluent_kafka's as a transactor uses."""
+    """As much of `hub.stream.producer.Producer` as a transactor uses, request by request."""
 
     def __init__(self, kafka: FakeKafka, name: str, epoch: int) -> None:
         self._kafka = kafka
         self._name = name
         self._epoch = epoch
-        self._now: Transaction | None = None
-        self._sent = False
 
-    def begin_transaction(self) -> None:
-        self._now, self._sent = Transaction(self._name), False
+    def write(self, outputs: Sequence[Output], positions: Positions, mark: str, fence: Fence) -> None:
+        one = Transaction(self._name)
+        try:
+            if positions:
+                self._call(lambda: self._move(one, positions, mark, fence))
+            if outputs:
+                self._call(lambda: self._write(one, outputs))
+            self._call(lambda: self._decide(one))
+        except (Outrun, Refused):
+            self._kafka.call(self._name, self._begin)
+            raise
 
-    def produce(
-        self, topic: str, value: bytes, _key: bytes, partition: int, *, headers: list[tuple[str, bytes]]
-    ) -> None:
-        def send() -> None:
-            place = (topic, partition)
-            self._kafka.written.setdefault(place, []).append((value, self._open()))
-
-        if value.startswith(b"huge"):
-            raise failed(KafkaError.MSG_SIZE_TOO_LARGE)
-        if self._sent:
-            send()
-        else:  # one fault is enough for all
-            self._sent = True
-            self._call(send)
-
-    def send_offsets_to_transaction(
-        self, offsets: list[TopicPartition], metadata: bytes, _timeout: float
-    ) -> None:
-        fence = fence_of(metadata)
-        kafka = self._kafka
-
-        def send() -> None:
-            if fence.generation >= 0 or fence.member_id:  # else it is taken for no member, and not looked at
-                if fence.member_id not in kafka.members:
-                    raise failed(KafkaError.UNKNOWN_MEMBER_ID)
-                if fence.generation != kafka.generation:
-                    raise failed(KafkaError.ILLEGAL_GENERATION)
-            moved = {(one.topic, one.partition): Committed(one.offset, one.metadata) for one in offsets}
-            self._open().offsets |= moved
-
-        self._call(send)
-
-    def commit_transaction(self, _timeout: float) -> None:
-        def decide() -> None:
-            self._open().state = State.DECIDED
-
-        self._call(decide)
-
-    def abort_transaction(self, _timeout: float) -> None:
-        def abort() -> None:
-            if self._now is not None and self._now.state is State.OPEN:
-                self._now.state = State.ABORTED
-
-        self._call(abort)
-
-    def purge(self) -> None:
+    def close(self) -> None:
         """Nothing waits here."""
+
+    def _move(self, one: Transaction, positions: Positions, mark: str, fence: Fence) -> None:
+        self._open(one)
+        if fence.generation >= 0 or fence.member_id:  # else it is taken for no member, and not looked at
+            if fence.member_id not in self._kafka.members:
+                raise Outrun("UnknownMemberIdError")
+            if fence.generation != self._kafka.generation:
+                raise Outrun("IllegalGenerationError")
+        one.offsets |= {place: Committed(offset, mark) for place, offset in positions.items()}
+
+    def _write(self, one: Transaction, outputs: Sequence[Output]) -> None:
+        self._open(one)
+        for output in outputs:
+            assert output.value is not None
+            assert output.partition is not None
+            if output.value.startswith(b"huge"):
+                raise Refused("MessageSizeTooLargeError")
+            place = (output.topic, output.partition)
+            self._kafka.written.setdefault(place, []).append((output.value, one))
+
+    def _decide(self, one: Transaction) -> None:
+        self._open(one)
+        one.state = State.DECIDED
+
+    def _begin(self) -> None:
+        for one in self._kafka.of(self._name):
+            self._kafka.end(one)
+        self._kafka.epochs[self._name] += 1
+        self._epoch = self._kafka.epochs[self._name]
 
     def _call(self, act: Callable[[], None]) -> None:
         def fenced() -> None:
             if self._epoch != self._kafka.epochs[self._name]:
-                raise failed(KafkaError._FENCED)
+                raise ProducerFencedError
             act()
 
         self._kafka.call(self._name, fenced)
 
-    def _open(self) -> Transaction:
-        """The transaction under way, which the coordinator hears of at its first partition."""
-        assert self._now is not None
-        if self._now not in self._kafka.transactions:
-            for one in self._kafka.of(self._name):  # as it does between two: the markers come first
-                self._kafka.end(one)
-            self._kafka.transactions.append(self._now)
-        return self._now
-
-
-def fence_of(metadata: bytes) -> Fence:
-    """Out of librdkafka's serialised form."""
-    assert metadata.startswith(b"CGMDv2:")
-    generation = int.from_bytes(metadata[7:11], "little", signed=True)
-    group, member, _ = metadata[11:].split(b"\0", 2)
-    return Fence(group.decode(), generation, member.decode())
+    def _open(self, one: Transaction) -> None:
+        """The coordinator hears of a transaction at its first request."""
+        if one not in self._kafka.transactions:
+            for before in self._kafka.of(self._name):  # as it does between two: the markers come first
+                self._kafka.end(before)
+            self._kafka.transactions.append(one)

@@ -30,12 +30,14 @@ actions = st.lists(
         st.tuples(st.just("wait"), st.sampled_from([0.0, 0.001, 0.004, 0.02, 0.3, 6.0, 400.0])),
         st.tuples(st.just("down"), st.sampled_from([0, 1])),
         st.tuples(st.just("up"), st.sampled_from([0, 1])),
+        st.tuples(st.just("slow"), st.sampled_from([0, 1])),
         st.tuples(st.just("fail"), st.sampled_from([*SUBJECTS, ""])),
         st.tuples(st.just("kafka"), st.booleans()),
         st.tuples(st.just("kill"), st.none()),
         st.tuples(st.just("rebalance"), st.none()),
         st.tuples(st.just("join"), st.none()),
     ),
+    min_size=5,
     max_size=40,
 )
 
@@ -71,6 +73,8 @@ class Play:
                 await asyncio.sleep(what)
             case "down" | "up":
                 self.recipients.all[what].down = action == "down"
+            case "slow":
+                self.recipients.all[what].slow = 5.0
             case "fail":
                 self.failing = what
             case "kafka":
@@ -94,7 +98,7 @@ class Play:
         assert self.worker is not None
         self.failing, self.kafka.away = "", False
         for one in self.recipients.all:
-            one.down = False
+            one.down, one.slow = False, 0.01
         await until(
             lambda: all(set(one.places) >= self.wanted(one) for one in self.recipients.all), 3 * DAY, 20
         )
@@ -115,7 +119,7 @@ class Play:
 
 
 @given(actions=actions)
-@settings(max_examples=schedules(200), deadline=None)
+@settings(max_examples=schedules(500), deadline=None)
 def test_whatever_happens_each_gets_all_that_is_for_it_in_order_and_holds_little(
     simulate: Simulate, actions: list[tuple[str, Any]]
 ) -> None:
@@ -185,7 +189,8 @@ def test_a_cursor_restored_owes_exactly_what_was_not_over(data: st.DataObject) -
                 taken = position
                 for offset, (attempts, due) in list(cursor.owing(0, 1_000)):
                     cursor.hold(_delivery(offset, attempts, due), _message(offset))
-        assert cursor.held == sum(one.message is not None for one in cursor.open.values())
+        held = [one.message for one in cursor.open.values() if one.message is not None]
+        assert (cursor.held, cursor._held_bytes) == (len(held), sum(len(one.value) for one in held))
 
 
 def test_what_was_owed_and_is_over_is_not_taken_up_again_when_the_group_comes_to_it() -> None:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from hub.delivery.cursor import Bounds, Standing
 from hub.delivery.schedule import Outcome
 from hub.stream.records import Output
@@ -281,18 +283,22 @@ def test_an_event_that_kafka_has_dropped_is_not_passed_over_silently(simulate: S
     simulate(run())
 
 
-def test_while_kafka_is_away_what_is_begun_is_bounded_and_nothing_is_lost(simulate: Simulate) -> None:
+@pytest.mark.parametrize("fault", ["away", "sealed"])
+def test_while_nothing_can_be_written_what_is_begun_is_bounded_and_nothing_is_lost(
+    simulate: Simulate, fault: str
+) -> None:
     async def run() -> None:
-        kafka, one = SimulatedKafka(), Recipient("s1", down=True)
-        async with Worker(kafka, Recipients(one)):
-            for number in range(500):
-                kafka.put("inbox.x", number % 2, f"p-{number % 50}")
-            await until(lambda: len(one.arrived) >= 16, 1)
-            kafka.away, one.down = True, False
+        kafka, one = SimulatedKafka(page=256), Recipient("s1")
+        async with Worker(kafka, Recipients(one), batch=500):
+            for number in range(6_000):
+                kafka.put("inbox.x", number % 2, f"p-{number % 600}")
+            await until(lambda: len(one.arrived) >= 100, 1)
+            setattr(kafka, fault, True)
             await asyncio.sleep(120)
-            kafka.away = False
-            await until(lambda: len(set(one.taken)) == 500, 60)
-        assert len(one.places) == 500
+            assert len(one.arrived) < 2_600
+            setattr(kafka, fault, False)
+            await until(lambda: len(set(one.taken)) == 6_000, 60)
+        assert len(one.places) == 6_000
         assert one.in_order()
 
     simulate(run())
@@ -312,5 +318,112 @@ def test_what_kafka_refuses_of_one_delivery_costs_that_one_alone(simulate: Simul
             await until(lambda: kafka.positions["inbox.x", 0] == kafka.logs["inbox.x", 0][-1].offset + 1, 1)
         assert sorted(kafka.letters) == [("s1", "3"), ("s1", "8")]
         assert len(one.taken) == 20
+
+    simulate(run())
+
+
+def test_one_that_was_away_when_a_worker_was_killed_misses_nothing_of_what_came_meanwhile(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1", down=True)
+        recipients = Recipients(one)
+        worker = await Worker(kafka, recipients).__aenter__()
+        await until(lambda: len(kafka.standings) == 2, 1)
+        for number in range(32):
+            kafka.put("inbox.x", 0, f"p-{number}")
+        await until(lambda: worker.tenure._feeding.lanes.away("s1"), 5)
+        for partition in (0, 1):  # of the second it has had nothing at all
+            kafka.put("inbox.x", partition, "new")
+        ends = {place: log[-1].offset + 1 for place, log in kafka.logs.items()}
+        await until(lambda: kafka.positions == ends, 2)
+        await worker.kill()
+        one.down = False
+        async with Worker(kafka, recipients):
+            await until(lambda: len(set(one.places)) == 34, 60)
+        assert one.in_order()
+
+    simulate(run())
+
+
+def test_one_that_is_back_gets_at_once_also_what_came_to_a_partition_where_nothing_was_tried(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1", down=True)
+        async with Worker(kafka, Recipients(one)) as worker:
+            for number in range(32):
+                kafka.put("inbox.x", 0, f"p-{number}")
+            await until(lambda: worker.tenure._feeding.lanes.away("s1"), 5)
+            kafka.put("inbox.x", 1, "new")
+            await asyncio.sleep(60)
+            one.down = False
+            await until(lambda: len(one.taken) == 33, 61)
+
+    simulate(run())
+
+
+def test_what_hangs_when_a_worker_is_killed_is_tried_by_the_next_before_what_comes_after(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1", slow=50)
+        recipients = Recipients(one)
+        worker = await Worker(kafka, recipients).__aenter__()
+        await until(lambda: len(kafka.standings) == 2, 1)
+        first = kafka.put("inbox.x", 0, "p-1")
+        await until(lambda: kafka.positions.get(("inbox.x", 0)) == first + 1, 2)
+        await worker.kill()
+        one.slow = 0.01
+        second = kafka.put("inbox.x", 0, "p-1")
+        async with Worker(kafka, recipients):
+            await until(lambda: one.places == [(0, first), (0, second)], 2)
+
+    simulate(run())
+
+
+def test_a_worker_that_the_group_has_given_up_finds_out_and_tries_nothing_more(simulate: Simulate) -> None:
+    async def run() -> None:
+        kafka, one = SimulatedKafka(), Recipient("s1")
+        async with Worker(kafka, Recipients(one)) as worker:
+            kafka.put("inbox.x", 0, "p-1")
+            await until(lambda: len(one.taken) == 1, 1)
+            kafka.generation += 1  # it was not heard of for too long
+            kafka.put("inbox.x", 0, "p-1")
+            await asyncio.sleep(1)
+            tried = len(one.arrived)
+            for _ in range(20):
+                kafka.put("inbox.x", 0, "p-1")
+            await asyncio.sleep(60)
+            assert len(one.arrived) == tried
+            await worker.rebalance()
+            await until(lambda: len(set(one.taken)) == 22, 5)
+        assert one.in_order()
+
+    simulate(run())
+
+
+def test_an_attempt_that_failed_is_counted_though_the_worker_dies_before_the_group_has_passed_its_event(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka = SimulatedKafka()
+        one = Recipient("s1", outcome=lambda message: Outcome(500 if message.subject == "bad" else 204))
+        recipients = Recipients(one, Recipient("slow", slow=5, kinds=("slow.one",)))
+        worker = await Worker(kafka, recipients).__aenter__()
+        await until(lambda: len(kafka.standings) == 4, 1)
+        kafka.put("inbox.x", 0, "bad", kind="slow.one")
+        kafka.put("inbox.x", 0, "bad")
+        await until(lambda: len(one.arrived) == 1, 0.1, 0.01)
+        kafka.put("inbox.x", 1, "good")  # it is over at once, and that is written
+        await until(lambda: any(standing.tried for standing in kafka.standings.values()), 0.2, 0.01)
+        assert kafka.positions.get(("inbox.x", 0), 0) == 0
+        await worker.kill()
+        async with Worker(kafka, recipients) as worker:
+            await asyncio.sleep(4)
+            worker.held()
+            assert [offset for part, offset, _ in one.arrived if part == 0] == [0]
+            one.outcome = None
+            await until(lambda: one.places[-2:] == [(0, 0), (0, 1)], 10)
 
     simulate(run())

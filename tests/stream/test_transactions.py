@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
+from kafka.errors import KafkaTimeoutError
 
 from hub.stream.committed import Committed, committed_offsets, read_committed
+from hub.stream.producer import Producer, Refused
 from hub.stream.reading import read_all
 from hub.stream.records import Fence, Output, Place
-from hub.stream.transactions import Refused, Transactor, group_metadata, open_producer
+from hub.stream.transactions import Transactor
 
 
 @pytest.fixture
@@ -73,10 +73,6 @@ def values(kafka: str, topic: str) -> list[bytes | None]:
     return [message.value() for message in read_all(kafka, topic, 0)]
 
 
-def test_group_metadata_is_what_librdkafka_makes_itself(member: Member) -> None:
-    assert group_metadata(member.fence) == member.consumer.consumer_group_metadata()
-
-
 def test_outputs_and_offsets_are_committed_together(
     kafka: str, topic: str, member: Member, transactor: Transactor
 ) -> None:
@@ -126,24 +122,20 @@ class Unlucky:
         self.commits: list[str] = []
         self.asked = 0
 
-    def opened(self, servers: str, name: str) -> Any:
-        producer = open_producer(servers, name)
-        return SimpleNamespace(
-            begin_transaction=producer.begin_transaction,
-            produce=producer.produce,
-            poll=producer.poll,
-            send_offsets_to_transaction=producer.send_offsets_to_transaction,
-            abort_transaction=producer.abort_transaction,
-            purge=producer.purge,
-            commit_transaction=lambda timeout: self._commit(producer, timeout),
-        )
+    def opened(self, servers: str, name: str) -> Producer:
+        unlucky = self
 
-    def _commit(self, producer: Producer, timeout: float) -> None:
-        self.commits.append("later" if self.commits else self.first)
-        if self.commits[-1] != "does not happen":
-            producer.commit_transaction(timeout)
-        if len(self.commits) == 1:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        class Late(Producer):
+            async def _end(self) -> None:
+                unlucky.commits.append("later" if unlucky.commits else unlucky.first)
+                if unlucky.commits[-1] != "does not happen":
+                    await super()._end()
+                if len(unlucky.commits) == 1:
+                    raise KafkaTimeoutError
+
+        producer = Late(servers, name)
+        producer.open()
+        return producer
 
     def committed(self, servers: str, group: str, places: Sequence[Place]) -> dict[Place, Committed]:
         self.asked += 1

@@ -12,11 +12,9 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from hub.stream import transactions
 from hub.stream.broker.embedded import EmbeddedBroker
 from hub.stream.reading import read_all
 from hub.stream.records import Record
-from hub.stream.transactions import Transactor
 from tests.stream.copying import Pair, copying, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -297,26 +295,22 @@ async def test_a_broker_that_stops_and_comes_back_costs_nothing(
         assert pair.copied(part) == numbers(0, 8_000)
 
 
-async def test_a_full_buffer_slows_the_reading_and_holds_no_more_than_it_may(
-    broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_broker_that_answers_nothing_slows_the_reading_and_no_more_waits_than_may(
+    broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
-    tiny = {**transactions.SETTINGS, "queue.buffering.max.kbytes": 256}
-    monkeypatch.setattr(transactions, "SETTINGS", tiny)
     pair = Pair(broker.address, 1)
     value = os.urandom(10_000)
     pair.feed([value] * 3_000)  # twice what may wait for a stage
-    writer = Transactor(broker.address, pair.target)
-    waiting = lambda: 0 if writer._producer is None else len(writer._producer)  # noqa: E731
-    async with copying(pair, tmp_path, transactor=writer) as worker:
+    async with copying(pair, tmp_path) as worker:
         await until(lambda: len(pair.copied()) > 100, running=[worker])
         broker.pause()
         try:
-            await until(lambda: waiting() > 20, running=[worker])
+            # What is in hand may still be worked on, beside the transaction that waits; then all stands.
+            await asyncio.sleep(1)
             reached, before = len(worker.stage.taken), os.times()
             await asyncio.sleep(2)  # in which nothing may happen
             assert sum(os.times()[:2]) - sum(before[:2]) < 1, "it spins"
-            assert 20 < waiting() < 30
-            assert len(worker.stage.taken) == reached
+            assert len(worker.stage.taken) == reached < 3_000
             assert worker.run._backlog._size <= 17 << 20
         finally:
             broker.resume()

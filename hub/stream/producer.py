@@ -1,0 +1,357 @@
+"""A transactional producer that writes whole record batches and moves offsets under a fence, in two round trips more.
+
+librdkafka takes records one at a time, which costs more than all that a route does to them. This one knows only
+what a `Transactor` needs: one transaction at a time, given as a whole, written as a whole or not at all. It never
+tries again what may have happened: whatever goes wrong ends the transaction, and who holds it decides. Connections,
+versions and metadata are kafka-python's.
+
+The protocol is that of KIP-98 and KIP-447, without the server's part in KIP-890, which Kafka before 4.0 lacks.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kafka import errors
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
+from kafka.protocol.producer import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    InitProducerIdRequest,
+    ProduceRequest,
+    TxnOffsetCommitRequest,
+)
+from kafka.structs import TopicPartition
+
+from hub.stream.packing import RecordBatch, pack
+from hub.stream.records import Fence, Output, Outputs, Place, Positions
+
+TIME_LIMIT = 10.0
+"""Seconds for one call; after it the producer is of no more use."""
+
+_EXPIRES = 10_000  # milliseconds after which Kafka ends a transaction by itself
+_AGAIN = 0.002  # seconds between two tries while Kafka still marks the end of the transaction before
+_LATER = 0.05  # seconds, likewise, while there is no coordinator
+_LARGEST = 8 << 20  # bytes of one request, roughly
+_NO_EPOCH = -1
+
+_NOT_US_ANY_MORE = (
+    errors.IllegalGenerationError,
+    errors.UnknownMemberIdError,
+    errors.RebalanceInProgressError,
+    errors.FencedInstanceIdError,
+)
+
+_BUSY = (errors.ConcurrentTransactionsError, errors.CoordinatorLoadInProgressError)
+"""Not now: nothing has happened."""
+
+_ELSEWHERE = (errors.NotCoordinatorError, errors.CoordinatorNotAvailableError)
+"""Ask another: nothing has happened."""
+
+_NEVER = (
+    errors.MessageSizeTooLargeError,
+    errors.RecordListTooLargeError,
+    errors.InvalidRecordError,
+    errors.InvalidTimestampError,
+)
+"""What is wrong with a record, and not with the world. Rights and missing topics are: those get mended."""
+
+
+class Refused(Exception):
+    """Kafka will never take one of the outputs; nothing is written, nothing moved. `kind` is why, in its words."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+
+
+class Outrun(Exception):
+    """The group has moved on without us; nothing is written, nothing moved."""
+
+
+@dataclass(slots=True)
+class _Request:
+    """What goes to one broker at once: of each partition one batch."""
+
+    batches: dict[Place, bytes] = field(default_factory=dict)
+    size: int = 0
+
+
+class Producer:
+    """Not thread-safe: one thread uses it at a time. `name` is the transactional id.
+
+    Whatever method raises `kafka.errors.KafkaError`, the producer is to be closed: the next of its name ends what
+    it may have left open.
+    """
+
+    def __init__(self, servers: str, name: str) -> None:
+        self.name = name
+        self._net = NetworkSelector(client_id=name)
+        self._kafka = KafkaConnectionManager(
+            self._net,
+            bootstrap_servers=servers.split(","),
+            client_id=name,
+            max_in_flight_requests_per_connection=10_000,  # all of one transaction
+            receive_message_max_bytes=100 << 20,
+            request_timeout_ms=int(TIME_LIMIT * 1000),
+            reconnect_backoff_max_ms=1_000,
+        )
+        self._kafka.cluster.config["allow_auto_create_topics"] = False
+        self._id, self._epoch = -1, _NO_EPOCH
+        self._sequences: dict[Place, int] = defaultdict(int)
+        self._coordinators: dict[tuple[CoordinatorType, str], int] = {}
+
+    def open(self) -> None:
+        """Get an epoch, which fences whoever had the name before and ends what that one had left open."""
+        self._run(self._open)
+
+    def write(
+        self, outputs: Sequence[Output | Outputs], positions: Positions, mark: str, fence: Fence
+    ) -> None:
+        """Write `outputs` and move the group to `positions`, both or neither; `mark` is kept beside each position.
+
+        Raises Outrun or Refused, after which the next can be written. After KafkaError nobody knows what happened.
+        """
+        self._run(lambda: self._write(outputs, positions, mark, fence))
+
+    def close(self) -> None:
+        """Leave at once."""
+        self._kafka.close()
+        self._net.close()
+
+    def _run(self, act: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        future = self._kafka.call_soon(act)
+        self._net.poll(timeout_ms=TIME_LIMIT * 1000, future=future)
+        if not future.is_done:
+            raise errors.KafkaTimeoutError
+        if future.exception is not None:
+            raise future.exception
+
+    async def _open(self) -> None:
+        await self._kafka.bootstrap_async(TIME_LIMIT * 1000, refresh=False)
+        await self._begin()
+
+    async def _begin(self) -> None:
+        (answer,) = await self._coordinated(
+            lambda: [
+                InitProducerIdRequest(
+                    transactional_id=self.name,
+                    transaction_timeout_ms=_EXPIRES,
+                    producer_id=-1,
+                    producer_epoch=_NO_EPOCH,
+                    max_version=4,
+                )
+            ]
+        )
+        self._id, self._epoch = answer.producer_id, answer.producer_epoch
+        self._sequences.clear()
+
+    async def _write(
+        self, outputs: Sequence[Output | Outputs], positions: Positions, mark: str, fence: Fence
+    ) -> None:
+        try:
+            batches = await self._packed(outputs)
+            adding = self._adding({batch.place for batch in batches}, positions, fence)
+            if not adding():
+                return
+            await self._coordinated(adding)
+            moved = await self._moved(positions, mark, fence) if positions else None
+            await self.produce(batches)
+            if moved is not None:
+                _check(code for topic in (await moved).topics for _, code in topic.partitions)
+            await self._end()
+        except (Outrun, Refused):
+            await self._begin()  # which also ends the transaction
+            raise
+
+    async def _packed(self, outputs: Sequence[Output | Outputs]) -> list[RecordBatch]:
+        topics: set[str] = set()
+        for output in outputs:
+            topics |= {output.topic} if isinstance(output, Output) else set(output.topics.unique().to_list())
+        cluster = self._kafka.cluster
+        if any(cluster.partitions_for_topic(topic) is None for topic in topics):
+            for topic in topics:
+                cluster.add_topic(topic)
+            await cluster.refresh_metadata()
+        counts = {topic: cluster.partitions_for_topic(topic) for topic in topics}
+        if not all(counts.values()):
+            raise errors.UnknownTopicOrPartitionError
+        try:
+            return pack(outputs, lambda topic: len(counts[topic]))
+        except (TypeError, ValueError) as error:  # a header that is no text, say
+            raise Refused(type(error).__name__) from error
+
+    async def produce(self, batches: Iterable[RecordBatch]) -> None:
+        """Write to each partition its batches in order, all partitions at once."""
+        requests: dict[int, list[_Request]] = defaultdict(list)
+        for batch in batches:
+            raw = self._numbered(batch)
+            those = requests[self._leader(batch.place)]
+            if not those or batch.place in those[-1].batches or those[-1].size > _LARGEST:
+                those.append(_Request())
+            those[-1].batches[batch.place] = raw
+            those[-1].size += len(raw)
+        answers = [
+            self._kafka.send(self._producing(request.batches), node_id=node)
+            for node, those in requests.items()
+            for request in those
+        ]
+        for answer in answers:
+            responses = (await answer).responses
+            _check(one.error_code for topic in responses for one in topic.partition_responses)
+
+    def _numbered(self, batch: RecordBatch) -> bytes:
+        sequence = self._sequences[batch.place]
+        self._sequences[batch.place] = (sequence + batch.count) & 0x7FFFFFFF
+        return batch.raw(self._id, self._epoch, sequence)
+
+    def _leader(self, place: Place) -> int:
+        leader = self._kafka.cluster.leader_for_partition(TopicPartition(*place))
+        if leader is None or leader < 0:
+            raise errors.LeaderNotAvailableError
+        return int(leader)
+
+    def _producing(self, batches: dict[Place, bytes]) -> ProduceRequest:
+        topic_of = ProduceRequest.TopicProduceData
+        by_topic: dict[str, list[Any]] = defaultdict(list)
+        for (topic, partition), raw in batches.items():
+            by_topic[topic].append(topic_of.PartitionProduceData(index=partition, records=raw))
+        return ProduceRequest(
+            transactional_id=self.name if self._id >= 0 else None,
+            acks=-1,
+            timeout_ms=int(TIME_LIMIT * 1000),
+            topic_data=[topic_of(name=topic, partition_data=those) for topic, those in by_topic.items()],
+            max_version=11,  # from 12 on Kafka adds partitions to the transaction by itself, 4.0 and later alone
+        )
+
+    def _adding(self, places: Iterable[Place], positions: Positions, fence: Fence) -> Callable[[], list[Any]]:
+        """What tells the coordinator of all that the transaction will touch."""
+        topic_of = AddPartitionsToTxnRequest.AddPartitionsToTxnTopic
+        by_topic = _by_topic(places)
+
+        def requests() -> list[Any]:
+            made: list[Any] = []
+            if by_topic:
+                made.append(
+                    AddPartitionsToTxnRequest(
+                        v3_and_below_transactional_id=self.name,
+                        v3_and_below_producer_id=self._id,
+                        v3_and_below_producer_epoch=self._epoch,
+                        v3_and_below_topics=[
+                            topic_of(name=name, partitions=of) for name, of in by_topic.items()
+                        ],
+                        max_version=3,
+                    )
+                )
+            if positions:
+                made.append(AddOffsetsToTxnRequest(**self._who(), group_id=fence.group, max_version=3))
+            return made
+
+        return requests
+
+    async def _moved(self, positions: Positions, mark: str, fence: Fence) -> Awaitable[Any]:
+        """The offsets on their way to the group's coordinator."""
+        topic_of = TxnOffsetCommitRequest.TxnOffsetCommitRequestTopic
+        by_topic: dict[str, list[Any]] = defaultdict(list)
+        for (topic, partition), offset in positions.items():
+            by_topic[topic].append(
+                topic_of.TxnOffsetCommitRequestPartition(
+                    partition_index=partition,
+                    committed_offset=offset,
+                    committed_leader_epoch=-1,
+                    committed_metadata=f"{mark}\0",  # where librdkafka's Python client, reading it, looks for the end
+                )
+            )
+        request = TxnOffsetCommitRequest(
+            **self._who(),
+            group_id=fence.group,
+            generation_id=fence.generation,
+            member_id=fence.member_id,
+            group_instance_id=None,
+            topics=[topic_of(name=name, partitions=those) for name, those in by_topic.items()],
+            min_version=3,  # before, there is no fence
+            max_version=4,
+        )
+        node = await self._coordinator(CoordinatorType.GROUP, fence.group)
+        answer: Awaitable[Any] = self._kafka.send(request, node_id=node)
+        return answer
+
+    async def _end(self) -> None:
+        """From here on it is committed, or nobody knows."""
+        await self._coordinated(lambda: [EndTxnRequest(**self._who(), committed=True, max_version=4)])
+
+    def _who(self) -> dict[str, Any]:
+        return {
+            "transactional_id": self.name,
+            "producer_id": self._id,
+            "producer_epoch": self._epoch,
+        }
+
+    async def _coordinated(self, requests: Callable[[], list[Any]]) -> list[Any]:
+        """The answers of the transaction's coordinator, asked again while it is busy, or is another by now."""
+        while True:
+            node = await self._coordinator(CoordinatorType.TRANSACTION, self.name)
+            asked = [self._kafka.send(request, node_id=node) for request in requests()]
+            answers = [await one for one in asked]
+            try:
+                _check(code for answer in answers for code in _codes(answer))
+            except _BUSY:
+                await self._net.sleep(_AGAIN)
+            except _ELSEWHERE:
+                self._coordinators.pop((CoordinatorType.TRANSACTION, self.name), None)
+                await self._net.sleep(_LATER)
+            else:
+                return answers
+
+    async def _coordinator(self, kind: CoordinatorType, key: str) -> int:
+        """The broker that coordinates a group or a transactional id.
+
+        Asked by the connection that also carries what is written there: Kafka takes what comes by one connection in
+        order, and fails two requests of one transaction that it has to verify at the same time.
+        """
+        which = kind, key
+        while which not in self._coordinators:
+            answer = await self._kafka.send(
+                FindCoordinatorRequest(key=key, key_type=kind.value, coordinator_keys=[key])
+            )
+            found = answer.coordinators[0] if answer.coordinators else answer
+            try:
+                _check([found.error_code])
+            except _ELSEWHERE:  # of a cluster that is new, or on its way to another broker
+                await self._net.sleep(_LATER)
+            else:
+                self._coordinators[which] = found.node_id
+        return self._coordinators[which]
+
+
+def _by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for topic, partition in places:
+        found[topic].append(partition)
+    return found
+
+
+def _codes(answer: Any) -> list[int]:
+    """Kafka's verdicts in an answer of the transaction's coordinator."""
+    if hasattr(answer, "results_by_topic_v3_and_below"):
+        topics = answer.results_by_topic_v3_and_below
+        return [one.partition_error_code for topic in topics for one in topic.results_by_partition]
+    return [answer.error_code]
+
+
+def _check(codes: Iterable[int]) -> None:
+    """Raises what the first code that is not 0 means."""
+    for code in codes:
+        if code:
+            error = errors.for_code(code)
+            if issubclass(error, _NOT_US_ANY_MORE):
+                raise Outrun(error.__name__)
+            if issubclass(error, _NEVER):
+                raise Refused(error.__name__)
+            raise error

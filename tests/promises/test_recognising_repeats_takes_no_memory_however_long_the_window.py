@@ -1,0 +1,50 @@
+"""Half a million facts are remembered for their window, each of them and no other, in a few megabytes of memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from hub.config import HubConfig
+from hub.stream import topics
+from hub.stream.records import Batch, Fence, Read
+from hub.stream.seen import Seen
+
+FACTS = 500_000
+MEGABYTE = 1 << 20
+
+#: A set of so many marks would take some 90 bytes for each.
+MOST = 12 * MEGABYTE
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").is_file(), reason="asks Linux for a process's own memory")
+def test_half_a_million_facts_are_recognised_in_twelve_megabytes(kafka: str, tmp_path: Path) -> None:
+    topics.ensure(kafka, topics.declare(HubConfig(), [], []))
+    facts = os.urandom(16 * FACTS)
+    _committed(kafka, facts)
+    seen = Seen(kafka, tmp_path)
+    batch = Batch("raw.any", 2, [Read("raw.any", 2, 0, 0, b"", b"", [])], Fence("hub", 1, "m"))
+    _own_memory()
+    before = _own_memory()
+    window = seen.of(batch)
+    assert _own_memory() - before < MOST
+    assert sum(facts[at : at + 16] not in window for at in range(0, len(facts), 16)) == 0
+    assert sum(os.urandom(16) in window for _ in range(FACTS)) == 0
+
+
+def _committed(kafka: str, facts: bytes) -> None:
+    producer = Producer({"bootstrap.servers": kafka, "linger.ms": 50, "queue.buffering.max.messages": FACTS})
+    for at in range(0, len(facts), 16):
+        producer.produce(topics.SEEN, b"", facts[at : at + 16], 2)
+    assert producer.flush(60) == 0
+
+
+def _own_memory() -> int:
+    """What the system cannot take back, bytes."""
+    gc.collect()
+    (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssAnon")]
+    return int(line.split()[1]) * 1024
