@@ -71,7 +71,7 @@ class Registering(Filing):
             key, fault = ("", fault) if fault or isinstance(row, BadRow) else self._key(row)
             known = self._cache.get(key) if key else None
             passed = line <= self.position.row
-            if key in now or (known and known[1] == number):
+            if key and (key in now or (known and known[1] == number)):
                 fault = "a row with this key came before"
             now.add(key)
             if fault:
