@@ -117,8 +117,8 @@ class NationalDatabase(ExportSink[Config], OutcomeSink[Config, Job]):
     def entry(self, event: Event) -> Entry:
         """A licence in force is in it, any other is not."""
         data = self.data_of(event)
-        in_force = isinstance(data, TaxiLicenceGranted | TaxiLicenceVaried)
-        return Entry(event.data["licence_reference"], national_row(data) if in_force else None)
+        row = national_row(data) if isinstance(data, TaxiLicenceGranted | TaxiLicenceVaried) else None
+        return Entry(event.data["licence_reference"], row)
 
     async def export(self, rows: AsyncIterable[Mapping[str, Any]], moment: datetime) -> Receipt:
         """Write the file, and have it taken in."""

@@ -1,4 +1,4 @@
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from connectors.taxi_licensing.connector import NationalDatabase, TaxiRegister
 from connectors.taxi_licensing.simulator import ENDLESS, TaxiSimulator
@@ -11,7 +11,7 @@ from hub.events.generated.licensing import (
 )
 from hub.testing.contracts import ExportContract, RegisterContract
 
-_WHO = {
+_WHO: dict[str, Any] = {
     "council": "E08000025",
     "authority": "Birmingham",
     "licence_reference": "HC-1",
@@ -21,7 +21,7 @@ _WHO = {
     "plate_number": "HC-0001",
     "flagged": [],
 }
-_DAYS = {"starts_on": "2026-01-01", "ends_on": "2026-12-31"}
+_DAYS: dict[str, Any] = {"starts_on": "2026-01-01", "ends_on": "2026-12-31"}
 
 
 class TestRegister(RegisterContract):

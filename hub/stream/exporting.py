@@ -61,8 +61,9 @@ class Exporting:
         if digest == self._last.digest:
             self._seen = ""
             return min(every, _LOOK_S)
-        if not self._settled(digest, every):
-            return min(every, self.connector.settled_after.total_seconds())
+        rest = min(every, self.connector.settled_after.total_seconds())
+        if rest > 0 and not self._settled(digest, every):
+            return rest
         receipt = await self.connector.export(self._rows(desk), self.connector.clock.now())
         exported = Exported(digest, time())
         await desk.commit(self._outputs(receipt, exported), msgspec.json.encode(exported).decode())
