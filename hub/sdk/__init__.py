@@ -20,7 +20,7 @@ from hub.sdk.connector import Attributes, Instance, Record
 from hub.sdk.errors import Reject, Retry, Stop, Unauthorised
 from hub.sdk.facts import Fact
 from hub.sdk.files import Change, Dropped, FileDropSource, RegisterSource
-from hub.sdk.http import Http, Policy, Refused
+from hub.sdk.http import Failed, Http, Policy, Refused
 from hub.sdk.limits import Breaker, RateLimit
 from hub.sdk.listener import ListenerSettings, ListenerSource
 from hub.sdk.mailbox import Inbox, Letter, Mailbox, MailboxSource
@@ -50,6 +50,7 @@ __all__ = [
     "Event",
     "ExportSink",
     "Fact",
+    "Failed",
     "FileDropSource",
     "FileSettings",
     "FileSink",

@@ -17,7 +17,8 @@ class Fact:
     `subject` is the entity (order is kept per subject). `time` is when it happened there, not when we heard.
     `key` tells this fact from every other of the same instance and type: two reports of one fact (a webhook
     sent twice, the webhook and the poller) must give the same key, and so become one event. `case` groups the
-    facts of one citizen's case; left empty, the subject is the case.
+    facts of one citizen's case; left empty, the subject is the case. `correlation_id` is for a system that was
+    told it with an event and now gives it back: the fact then belongs to that event's case.
     """
 
     data: EventData
@@ -25,6 +26,7 @@ class Fact:
     time: datetime
     key: str
     case: str = ""
+    correlation_id: str = ""
 
 
 def source_uri(connector: str, instance: str) -> str:
@@ -38,7 +40,7 @@ def to_event(fact: Fact, source: str, party: str, causation_id: str, case: str =
     `case` is the correlation id of the event that led to it, where it tells what came of a delivery.
     """
     event_id = derive(source, fact.data.type, fact.key)
-    correlation_id = case or derive("case", source, fact.case or fact.subject)
+    correlation_id = case or fact.correlation_id or derive("case", source, fact.case or fact.subject)
     envelope = Envelope(
         id=event_id,
         source=source,

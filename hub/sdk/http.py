@@ -25,16 +25,14 @@ _LONGEST_WAIT_S = 366 * 86_400.0
 E = TypeVar("E", bound=HubError)
 
 
-class Refused(Reject):
-    """A refusal that repeating will not change: the status, and the answer's body for codes in it.
+class _Answered:
+    """An answer other than 2xx: the status, and the body for codes in it.
 
     The body may hold personal data, so it is not part of the reason.
     """
 
-    def __init__(self, reason: str, status: int, body: bytes = b"") -> None:
-        super().__init__(reason)
-        self.status = status
-        self.body = body
+    status: int
+    body: bytes
 
     def says(self, field: str) -> Any:
         """A top-level field of a JSON body; None where there is none."""
@@ -43,6 +41,24 @@ class Refused(Reject):
         except (ValueError, RecursionError):
             return None
         return told.get(field) if isinstance(told, dict) else None
+
+
+class Refused(_Answered, Reject):
+    """A refusal that repeating will not change."""
+
+    def __init__(self, reason: str, status: int, body: bytes = b"") -> None:
+        super().__init__(reason)
+        self.status = status
+        self.body = body
+
+
+class Failed(_Answered, Retry):
+    """A failure that may pass, of a system that answered. A connector may look into it, to wait for longer, say."""
+
+    def __init__(self, reason: str, after: float | None, status: int, body: bytes = b"") -> None:
+        super().__init__(reason, after)
+        self.status = status
+        self.body = body
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +80,8 @@ class Policy:
 class Http:
     """A client for one system: JSON in and out, default policy for failures.
 
-    408, 425, 429, 5xx and transport failures raise `Retry` (honouring `Retry-After`), 401 and 403 raise
-    `Stop`, every other status outside 2xx raises `Refused`, a `Reject` that a connector may look into. One call
+    408, 425, 429 and 5xx raise `Failed`, a `Retry` (honouring `Retry-After`), failures of the transport `Retry`,
+    401 and 403 `Stop`, every other status outside 2xx `Refused`, a `Reject`. A connector may look into both. One call
     is one attempt: repeats are the hub's business. (`auth` may ask for a new token and try once more on 401.)
     Redirects are not followed. `transport` is the seam for tests.
     """
@@ -172,7 +188,7 @@ class Http:
 def raise_for(status: int, headers: Mapping[str, str], reason: str, body: bytes = b"") -> None:
     """Raise the error that a failing status stands for."""
     if status in _RETRYABLE or status >= 500:
-        raise Retry(reason, after=retry_after(headers.get("retry-after", ""), time()))
+        raise Failed(reason, retry_after(headers.get("retry-after", ""), time()), status, body)
     if status in _REFUSED:
         raise Stop(f"{reason}: check the instance's credentials")
     raise Refused(reason, status, body)

@@ -56,7 +56,7 @@ def test_no_id_is_given_twice_however_many_versions_there_are(folder: Path, chan
     for name in (CAPTURED, CAPTURED, "licensing/fee.paid.avsc"):
         change(name, lambda d: d.update(doc=d["doc"] + " More."))
         given += [schema.id for schema in lock.update(folder)]
-    assert given == list(range(1, len(given) + 1))
+    assert sorted(given) == list(range(1, len(given) + 1))
     assert [
         schema.version for schema in Registry.load(folder).versions("uk.hub.payments.PaymentCaptured")
     ] == [

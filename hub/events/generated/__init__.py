@@ -6,6 +6,12 @@ from typing import cast
 from hub.events.model import EventData
 
 MODELS = {
+    "care.referral.accepted": ("care", "ReferralAccepted"),
+    "care.referral.cancelled": ("care", "ReferralCancelled"),
+    "care.referral.rejected": ("care", "ReferralRejected"),
+    "care.referral.requested": ("care", "ReferralRequested"),
+    "care.referral.undelivered": ("care", "ReferralUndelivered"),
+    "care.referral.updated": ("care", "ReferralUpdated"),
     "licensing.fee.paid": ("licensing", "FeePaid"),
     "licensing.premises-licence.ended": ("licensing", "PremisesLicenceEnded"),
     "licensing.premises-licence.fee-due": ("licensing", "PremisesLicenceFeeDue"),
@@ -21,6 +27,13 @@ MODELS = {
     "licensing.taxi-licence.varied": ("licensing", "TaxiLicenceVaried"),
     "licensing.taxi-register.accepted": ("licensing", "TaxiRegisterAccepted"),
     "licensing.taxi-register.refused": ("licensing", "TaxiRegisterRefused"),
+    "notifications.email.requested": ("notifications", "EmailRequested"),
+    "notifications.letter.requested": ("notifications", "LetterRequested"),
+    "notifications.message.accepted": ("notifications", "MessageAccepted"),
+    "notifications.message.delivered": ("notifications", "MessageDelivered"),
+    "notifications.message.failed": ("notifications", "MessageFailed"),
+    "notifications.text.received": ("notifications", "TextReceived"),
+    "notifications.text.requested": ("notifications", "TextRequested"),
     "payments.payment.captured": ("payments", "PaymentCaptured"),
     "payments.payment.created": ("payments", "PaymentCreated"),
     "payments.payment.expired": ("payments", "PaymentExpired"),

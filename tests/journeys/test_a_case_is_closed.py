@@ -1,0 +1,95 @@
+"""A licence fee is paid, the payer is written to, and the receipt of the email closes the case: on a running hub."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from connectors.govuk_notify.simulator import NotifySimulator
+from hub.cli.up import free_port
+from hub.delivery.receiver import Received
+from hub.sdk.simulator import LOST
+from hub.testing.live import LiveHub, live_hub, until
+
+BIRMINGHAM = "E08000025"
+FEE = "licensing.fee.paid"
+TAKEN, ARRIVED, FAILED = (f"notifications.message.{verb}" for verb in ("accepted", "delivered", "failed"))
+TOLD = [FEE, TAKEN, ARRIVED, FAILED]
+
+
+@pytest.fixture(scope="module")
+def notify() -> Iterator[NotifySimulator]:
+    simulator = NotifySimulator(seed=11)
+    with simulator.running(free_port()):
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory, root: Path, notify: NotifySimulator) -> Iterator[LiveHub]:
+    """A hub on which Birmingham has GOV.UK Pay and GOV.UK Notify."""
+    folder = tmp_path_factory.mktemp("closed")
+    settings = notify.config()
+    for name in ("api_key", "callback_token"):
+        (folder / f"notify-{name}").write_text(settings[name])
+        settings[name] = {"file": f"notify-{name}"}
+    more = {"birmingham-notify": {"connector": "govuk_notify", "party": BIRMINGHAM, "config": settings}}
+    kafka = os.environ.get("HUB_TEST_KAFKA", "embedded")
+    with live_hub(folder, root, kafka, more_instances=more) as running:
+        notify.webhook_url = f"{running.gateway}/webhooks/birmingham-notify"
+        yield running
+
+
+def cases(received: list[Received]) -> dict[str, list[str]]:
+    """What was heard, in order, by correlation id."""
+    found = defaultdict(list)
+    for one in received:
+        found[one.attributes["correlationid"]].append(one.attributes["type"])
+    return dict(found)
+
+
+def closed(got: list[Received]) -> int:
+    return sum(one.attributes["type"] in (ARRIVED, FAILED) for one in got)
+
+
+def test_the_payer_gets_one_email_and_its_receipt_closes_the_case(
+    hub: LiveHub, notify: NotifySimulator
+) -> None:
+    pay = hub.simulators["birmingham-pay"]
+    with hub.subscriber(BIRMINGHAM, types=TOLD) as council:
+        pay.paid_payment("TAXI/2026/7", 12_500, email="rowan.ashby@example.com")
+        pay.paid_payment("TAXI/2026/8", 12_500, email="perm-fail@simulator.notify")
+        pay.paid_payment("TAXI/2026/9", 12_500)  # left no address
+        assert council.wait(lambda got: len(got) == 7 and closed(got) == 2, 60)
+        heard = cases(council.received)
+        assert sorted(map(sorted, heard.values())) == sorted(
+            [sorted([FEE, TAKEN, ARRIVED]), sorted([FEE, TAKEN, FAILED]), [FEE]]
+        )
+        assert sorted(one["email_address"] for one in notify.notifications) == [
+            "perm-fail@simulator.notify",
+            "rowan.ashby@example.com",
+        ]
+        assert "example.com" not in (hub.data_dir / "up.log").read_text()
+
+
+def test_on_a_bad_day_nobody_is_written_to_twice_and_nobody_is_forgotten(
+    hub: LiveHub, notify: NotifySimulator
+) -> None:
+    before = len(notify.notifications)
+    notify.faults = {LOST: 0.3, "503": 0.2, "429": 0.1, "twice": 0.5}
+    pay = hub.simulators["birmingham-pay"]
+    payers = [f"payer-{number}@example.com" for number in range(15)]
+    with hub.subscriber(BIRMINGHAM, types=TOLD) as council:
+        for number, payer in enumerate(payers):
+            pay.paid_payment(f"TEN-2026-{number}", 2_100, email=payer)
+        assert until(lambda: len(notify.notifications) >= before + 8, 60)
+        notify.faults = {"twice": 0.5}
+        assert council.wait(lambda got: len(got) >= 45 and closed(got) >= 15, 90)
+        assert set(map(tuple, map(sorted, cases(council.received).values()))) == {
+            tuple(sorted([FEE, TAKEN, ARRIVED]))
+        }
+        assert max(Counter(one.id for one in council.received).values()) == 1
+    assert sorted(one["email_address"] for one in notify.notifications[before:]) == sorted(payers)
