@@ -6,6 +6,9 @@ from typing import cast
 from hub.events.model import EventData
 
 MODELS = {
+    "driving.licence.changed": ("driving", "LicenceChanged"),
+    "driving.licence.disqualified": ("driving", "LicenceDisqualified"),
+    "driving.licence.expired": ("driving", "LicenceExpired"),
     "licensing.fee.paid": ("licensing", "FeePaid"),
     "notifications.email.requested": ("notifications", "EmailRequested"),
     "notifications.letter.requested": ("notifications", "LetterRequested"),
