@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from benchmarks import work
 from benchmarks.peers.meter import Meter, Task, options, task_of
@@ -117,7 +118,10 @@ class AtLeastOnce(Watched):
         reading = self.app.consumer._thread
         offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
         committing = reading._ensure_consumer().commit(offsets)
-        asyncio.run_coroutine_threadsafe(committing, reading.thread_loop).result()
+        try:
+            asyncio.run_coroutine_threadsafe(committing, reading.thread_loop).result()
+        except (IllegalStateError, CommitFailedError):  # another worker has the partition by now
+            return False
         return True
 
 

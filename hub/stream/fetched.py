@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import accumulate
 from typing import Any, overload
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -67,16 +69,13 @@ class Chunk:
             if one.offset >= self.first
         ]
 
-    def columns(self) -> Columns | None:
-        """The records that are wanted; None where they are no plain rows and have to be read one by one."""
+    def plain(self) -> tuple[int, int, bytes] | None:
+        """Base offset, count and uncompressed bytes of its records; None for a format of long ago."""
         if self.raw[_MAGIC] != _V2:
             return None
         base, *_, attributes, _, _, _, _, _, _, count = _HEAD.unpack_from(self.raw)
         body = self.raw[_HEAD.size :]
-        if attributes & 7:
-            body = bytes(_CODECS[attributes & 7](body))
-        read = _read(body, count)
-        return None if read is None else read.after(base, self.first)
+        return base, count, bytes(_CODECS[attributes & 7](body)) if attributes & 7 else body
 
 
 class Chunks:
@@ -136,9 +135,11 @@ class Fetched(Sequence[Record]):
         """The records as columns."""
         if len(self) < FEW:
             return _from_records(self._records)
-        chunks = [chunk.columns() for chunk in self._chunks]
-        found = [chunk for chunk in chunks if chunk is not None]
-        return _joined(found) if len(found) == len(chunks) else _from_records(self._records)
+        if (together := _together([self])) is not None:
+            return together[0]
+        alone = [_together([Fetched(self._topic, self._partition, [chunk])]) for chunk in self._chunks]
+        found = [one[0] for one in alone if one is not None]
+        return _joined(found) if len(found) == len(alone) else _from_records(self._records)
 
 
 def columns_of(several: Sequence[Sequence[Record]]) -> tuple[Columns, list[int]]:
@@ -146,13 +147,41 @@ def columns_of(several: Sequence[Sequence[Record]]) -> tuple[Columns, list[int]]
     if sum(map(len, several)) < FEW:
         records = [list(batch) for batch in several]
         columns = _from_records([record for batch in records for record in batch])
-        return columns, _starts(records)
+        return columns, _starts(list(map(len, records)))
+    fetched = [batch for batch in several if isinstance(batch, Fetched)]
+    if len(fetched) == len(several) and (together := _together(fetched)) is not None:
+        return together
     each = [batch.columns() if isinstance(batch, Fetched) else _from_records(batch) for batch in several]
-    return _joined(each), _starts([columns.values for columns in each])
+    return _joined(each), _starts([len(columns.values) for columns in each])
 
 
-def _starts(several: Sequence[Sequence[Any]]) -> list[int]:
-    return list(accumulate(map(len, several[:-1]), initial=0))
+def _together(several: Sequence[Fetched]) -> tuple[Columns, list[int]] | None:
+    """As `columns_of`, all record batches read as one; None where they are no plain rows with the same headers.
+
+    Producers who write little at once make many record batches, each of which would cost some 0.2 ms.
+    """
+    chunks = [chunk for batch in several for chunk in batch._chunks]
+    plain = [chunk.plain() for chunk in chunks]
+    found = [one for one in plain if one is not None]
+    if len(found) < len(plain):
+        return None
+    bases, counts, bodies = zip(*found, strict=True)
+    rows = _read(b"".join(bodies), sum(counts))
+    if rows is None:
+        return None
+    offsets = rows.deltas + np.repeat(np.array(bases, dtype=np.int64), counts)
+    wanted = offsets >= np.repeat(np.array([chunk.first for chunk in chunks], dtype=np.int64), counts)
+    if not wanted.all():
+        rows, offsets = rows.where(wanted), offsets[wanted]
+    ends = np.concatenate(([0], np.cumsum(wanted)))[np.cumsum((0, *counts))]
+    chunks_before = accumulate((len(batch._chunks) for batch in several[:-1]), initial=0)
+    heads = {name: partial(_texts, texts) for name, texts in rows.heads.items()}
+    columns = Columns(Heads(len(offsets), heads), rows.values.to_pylist(), offsets.tolist())
+    return columns, [int(ends[chunk]) for chunk in chunks_before]
+
+
+def _starts(lengths: Sequence[int]) -> list[int]:
+    return list(accumulate(lengths[:-1], initial=0))
 
 
 def _joined(several: Sequence[Columns]) -> Columns:
@@ -168,23 +197,23 @@ def _from_records(records: Sequence[Record]) -> Columns:
     return Columns(heads, [record.value or b"" for record in records], [record.offset for record in records])
 
 
+@dataclass(frozen=True, slots=True)
 class _Rows:
-    """Records as Avro reads them, before it is known what is wanted of them."""
+    """Records as Avro reads them: how far each is from its batch's base, its value, and its headers by name."""
 
-    def __init__(self, deltas: pa.Array, values: pa.Array, heads: Mapping[str, pa.Array]) -> None:
-        self._deltas, self._values, self._heads = deltas, values, heads
+    deltas: np.ndarray
+    values: pa.Array
+    heads: Mapping[str, pa.Array]
 
-    def after(self, base: int, first: int) -> Columns:
-        """Those with the offset `first` or a later one; `base` is the batch's."""
-        skipped = int(pc.sum(pc.less(self._deltas, first - base)).as_py() or 0) if first > base else 0
-        values = self._values.slice(skipped).to_pylist()
-        heads = {name: partial(_texts, texts.slice(skipped)) for name, texts in self._heads.items()}
-        offsets = pc.add(self._deltas.slice(skipped).cast(pa.int64()), base).to_pylist()
-        return Columns(Heads(len(values), heads), values, offsets)
+    def where(self, wanted: np.ndarray) -> _Rows:
+        """Some of them."""
+        mask = pa.array(wanted)
+        heads = {name: texts.filter(mask) for name, texts in self.heads.items()}
+        return _Rows(self.deltas[wanted], self.values.filter(mask), heads)
 
 
 def _read(body: bytes, count: int) -> _Rows | None:
-    """The `count` records of an uncompressed batch; None unless all have the same headers, of texts."""
+    """The `count` records of uncompressed batches; None unless all have the same headers, of texts."""
     headers = _headers_of_first(body) if count else 0
     try:
         batch = pyruhvro.deserialize_array([_zigzag(count) + body + b"\0"], _array(headers))
@@ -207,7 +236,7 @@ def _read(body: bytes, count: int) -> _Rows | None:
             return None
     values = rows.field("value")
     raw = pa.Array.from_buffers(pa.binary(), len(values), values.buffers(), offset=values.offset)
-    return _Rows(rows.field("delta"), raw, heads)
+    return _Rows(rows.field("delta").to_numpy(), raw, heads)
 
 
 def _headers_of_first(body: bytes) -> int:

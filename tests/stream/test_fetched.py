@@ -96,3 +96,21 @@ def test_headers_that_differ_from_record_to_record_are_read_too(sent: list[Sent]
     told = columns_of([records])[0].heads
     for name in {name for _, _, headers in sent for name, _ in headers}:
         assert columns.heads.texts(name) == told.texts(name)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.lists(SAME | VARIOUS, min_size=1, max_size=4), st.integers(0, 3)), min_size=1, max_size=3
+    )
+)
+def test_several_fetches_are_columns_one_after_the_other(several: list[tuple[list[Sent], int]]) -> None:
+    fetches = [fetched(sent * 30, skipped, each=7) for sent, skipped in several]
+    columns, starts = columns_of(fetches)
+    records = [list(fetched(sent * 30, skipped, each=7)) for sent, skipped in several]
+    assert columns.values == [record.value or b"" for each in records for record in each]
+    assert columns.offsets == [record.offset for each in records for record in each]
+    assert starts == [sum(map(len, records[:at])) for at in range(len(records))]
+    told = columns_of([[record for each in records for record in each]])[0].heads
+    for name in {name for sent, _ in several for _, _, headers in sent for name, _ in headers}:
+        assert columns.heads.texts(name) == told.texts(name)
