@@ -38,6 +38,7 @@ class Exporting:
         self.connector = sink
         self._cache = cache
         self._last = Exported()
+        self._seen, self._since = "", 0.0
 
     @property
     def patience(self) -> float:
@@ -58,12 +59,24 @@ class Exporting:
         await off_loop(self._cache.catch_up, self._cache.abandon)
         digest = await off_loop(self._cache.digest, self._cache.abandon)
         if digest == self._last.digest:
+            self._seen = ""
             return min(every, _LOOK_S)
+        rest = min(every, self.connector.settled_after.total_seconds())
+        if rest > 0 and not self._settled(digest, every):
+            return rest
         receipt = await self.connector.export(self._rows(desk), self.connector.clock.now())
         exported = Exported(digest, time())
         await desk.commit(self._outputs(receipt, exported), msgspec.json.encode(exported).decode())
         self._last = exported
         return every
+
+    def _settled(self, digest: str, every: float) -> bool:
+        """Whether the register is as it was at the last look, or has been changing for too long to wait more."""
+        now = time()
+        if not self._seen:
+            self._since = now
+        unchanged, self._seen = digest == self._seen, digest
+        return unchanged or now - self._since >= every
 
     async def end(self) -> None:
         """Close the copy."""
