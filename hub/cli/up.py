@@ -154,50 +154,58 @@ def running_hub(
 ) -> Iterator[Running]:
     """A hub for as long as the block lasts. Ends the command, with what to do, if it cannot start whole."""
     from hub.cli.supervisor import Supervisor
-    from hub.events.problem import Misconfigured
     from hub.loading import load_hub
     from hub.stream import topics
     from hub.stream.broker import BrokerError, open_broker
 
     data_dir.mkdir(parents=True, exist_ok=True)
     _make_keys(data_dir)
-    try:
+    with _told(), ExitStack() as stack:
         loaded = load_hub(config)
         settings = loaded.settings.config
-        with ExitStack() as stack:
-            listener = stack.enter_context(_listening(settings.gateway.host, port))
-            supervisor = Supervisor(
-                _slots(config, data_dir, listener.fileno(), workers),
-                data_dir,
-                lambda kafka: ["prepare", "--config", str(config), "--kafka", kafka],
-                max(_FROZEN_S, 1.5 * settings.watchdog.stuck_after_s),
-            )
-            opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
-            stack.callback(_stop_opened, opening)
-            stack.callback(supervisor.close)  # before the broker: they leave their group in order
-            supervisor.start()  # the children load while Kafka starts
-            broker = opening.result()
-            topics.ensure(
-                broker.address,
-                topics.declare(settings, loaded.fleet.connectors, loaded.domains),
-            )
+        listener = stack.enter_context(_listening(settings.gateway.host, port))
+        supervisor = Supervisor(
+            _slots(config, data_dir, listener.fileno(), workers),
+            data_dir,
+            lambda kafka: ["prepare", "--config", str(config), "--kafka", kafka],
+            max(_FROZEN_S, 1.5 * settings.watchdog.stuck_after_s),
+        )
+        opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
+        stack.callback(_stop_opened, opening)
+        stack.callback(supervisor.close)  # before the broker: they leave their group in order
+        supervisor.start()  # the children load while Kafka starts
+        broker = opening.result()
+        topics.ensure(
+            broker.address,
+            topics.declare(settings, loaded.fleet.connectors, loaded.domains),
+        )
 
-            def still_well() -> None:
-                if not broker.alive():
-                    raise BrokerError("Kafka ended by itself", f"See {broker.log_path}")
+        def still_well() -> None:
+            if not broker.alive():
+                raise BrokerError("Kafka ended by itself", f"See {broker.log_path}")
 
-            supervisor.go(broker.address, 60, still_well)
-            address = _address(settings.gateway.host, listener.getsockname()[1])
-            _announce(data_dir, address, broker.address)
-            stack.callback((data_dir / RUNNING).unlink, missing_ok=True)
-            yield Running(
-                address,
-                broker.address,
-                data_dir,
-                lambda: supervisor.watch(still_well),
-                supervisor.stop,
-                supervisor.restart,
-            )
+        supervisor.go(broker.address, 60, still_well)
+        address = _address(settings.gateway.host, listener.getsockname()[1])
+        _announce(data_dir, address, broker.address)
+        stack.callback((data_dir / RUNNING).unlink, missing_ok=True)
+        yield Running(
+            address,
+            broker.address,
+            data_dir,
+            lambda: supervisor.watch(still_well),
+            supervisor.stop,
+            supervisor.restart,
+        )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """End the command with what is wrong and what to do."""
+    from hub.events.problem import Misconfigured
+    from hub.stream.broker import BrokerError
+
+    try:
+        yield
     except Misconfigured as error:
         for problem in error.problems:
             typer.echo(str(problem), err=True)
