@@ -69,6 +69,7 @@ class Cursor:
     __slots__ = (
         "_first",
         "_held_bytes",
+        "ahead",
         "held",
         "next",
         "open",
@@ -87,6 +88,7 @@ class Cursor:
         self.next = self._first = next
         self.open: dict[int, Delivery] = {}
         self.owed: dict[int, Tried] = {}
+        self.ahead: set[int] = set()  # what was owed and is over, though `next` has not come to it
         self.held = 0  # open deliveries with their message
         self._held_bytes = 0
         self.since = 0.0  # when the inbox got what is next, where that has had to wait; epoch seconds
@@ -122,6 +124,10 @@ class Cursor:
             and len(self.open) + len(self.owed) < bounds.open
         )
 
+    def had(self, offset: int) -> bool:
+        """Whether what is next at `offset` is taken up already, or over."""
+        return offset in self.open or offset in self.ahead
+
     def hold(self, delivery: Delivery, message: Message) -> None:
         """Open `delivery`, if it is not; and keep its message with it."""
         self.open[delivery.offset] = delivery
@@ -139,6 +145,8 @@ class Cursor:
 
     def close(self, delivery: Delivery) -> None:
         """It is over. Its message is left to it."""
+        if delivery.offset >= self.next:
+            self.ahead = {offset for offset in self.ahead if offset >= self.next} | {delivery.offset}
         if self.open.pop(delivery.offset, None) is not None and delivery.message is not None:
             self.held -= 1
             self._held_bytes -= len(delivery.message.value)

@@ -168,7 +168,9 @@ def _description(doc: str) -> list[str]:
     whole = f"        description={_quoted(doc)},"
     if len(whole) <= WIDTH:
         return [whole]
-    parts = textwrap.wrap(doc, WIDTH - 18, break_long_words=False, break_on_hyphens=False)
+    joined = len(f"            {_quoted(doc)}") <= WIDTH  # ruff makes one text of several that fit on a line
+    wrapped = textwrap.wrap(doc, WIDTH - 18, break_long_words=False, break_on_hyphens=False)
+    parts = [doc] if joined else wrapped
     spaced = [*(f"{part} " for part in parts[:-1]), parts[-1]]
     return ["        description=(", *(f"            {_quoted(part)}" for part in spaced), "        ),"]
 

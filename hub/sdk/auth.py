@@ -177,7 +177,7 @@ class Login(httpx2.Auth):
             raise_for(response.status_code, response.headers, f"the login answered {response.status_code}")
         try:
             return self.read(decoded(response))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise Retry(f"the answer to the login holds no token: {type(error).__name__}") from None
 
 

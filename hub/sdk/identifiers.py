@@ -76,6 +76,19 @@ def current_gss(code: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(now for after in area.successors for now in current_gss(after)))
 
 
+def todays_council(code: str) -> str:
+    """The code of today of a council, where there is one: itself where it was split, or is no GSS code."""
+    now = current_gss(code)
+    return now[0] if len(now) == 1 else code
+
+
+def same_council(said: str, code: str) -> bool:
+    """Whether a code, or a URI that ends with one, may stand for a council, both as they are today. What is no GSS
+    code says nothing to the contrary."""
+    found = _GSS.search(said.rstrip("/")[-9:])
+    return found is None or bool(set(current_gss(found[0])) & set(current_gss(code)))
+
+
 @cache
 def _areas() -> dict[str, Area]:
     with (files("hub.sdk") / "gss.csv").open(encoding="utf-8") as file:

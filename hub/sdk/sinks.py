@@ -80,13 +80,15 @@ class ExportSink(_Filing[C], Generic[C]):
 
     Each event is folded into a register of ours by `entry`, in the transaction that notes its delivery (`hub.registers`
     in Kafka, a copy on the worker's disk); its receipt says no more than that. Every `every` (the instance's
-    `poll_every_s` overrides it), and only if something changed, `export` is given all rows, sorted by key, in a
-    stream, on the loop of the worker that holds the instance. What it returns is landed like any outcome. If it
+    `poll_every_s` overrides it), and only if something changed, and then did not for `settled_after` (so that half of
+    what is coming in does not replace the whole), `export` is given all rows, sorted by key, in a stream, on the loop
+    of the worker that holds the instance. What it returns is landed like any outcome. If it
     raises `Retry` it is called again later with the rows of then; `Stop` halts the instance.
     """
 
     kind = "export"
     every: ClassVar[timedelta] = timedelta(days=1)
+    settled_after: ClassVar[timedelta] = timedelta(seconds=10)
 
     def entry(self, event: Event) -> Entry:
         """What an event does to the register; pure. Raise `Reject` for one that cannot be entered."""

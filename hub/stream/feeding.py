@@ -215,7 +215,7 @@ class Feeding:
         offsets, types = stretch.offsets, stretch.types
         for row in range(stretch.row(cursor.next), len(offsets)):
             offset = offsets[row]
-            if offset in cursor.open or not recipient.wants(types[row]):
+            if cursor.had(offset) or not recipient.wants(types[row]):
                 continue
             message = stretch.message(row)
             if message.texts.get(ONLY, recipient.id) != recipient.id or not recipient.takes(message):

@@ -7,6 +7,7 @@ import inspect
 
 from hub.sdk.catalogue import ConnectorKind
 from hub.testing.contract import Contract
+from hub.testing.export_contract import ExportContract
 from hub.testing.file_contract import FileDropContract, RegisterContract
 from hub.testing.listener_contract import ListenerContract
 from hub.testing.mailbox_contract import MailboxContract
@@ -17,6 +18,7 @@ from hub.testing.webhook_contract import WebhookContract
 
 __all__ = [
     "Contract",
+    "ExportContract",
     "FileDropContract",
     "FileSinkContract",
     "ListenerContract",

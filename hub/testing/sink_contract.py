@@ -154,9 +154,9 @@ class MllpSinkContract(SinkContract):
 class FileSinkContract(SinkContract):
     """The same for a sink that leaves files: the same name twice is one effect."""
 
-    passing = (BUSY,)
-    halting = (LOGIN,)
-    refusing = ()
+    passing: ClassVar[tuple[str, ...]] = (BUSY,)
+    halting: ClassVar[tuple[str, ...]] = (LOGIN,)
+    refusing: ClassVar[tuple[str, ...]] = ()
 
 
 def _encoded(receipt: Receipt) -> bytes:

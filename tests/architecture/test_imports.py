@@ -74,6 +74,17 @@ def test_a_connector_imports_the_sdk_and_events_and_nothing_else_of_the_hub() ->
                 assert name.split(".")[1] in allowed, f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_a_connector_imports_no_other_connector_but_may_share_a_language() -> None:
+    """A folder without a `connector.py` holds messages that several connectors carry (docs/decisions/0014)."""
+    for path in (ROOT / "connectors").rglob("*.py"):
+        mine = path.relative_to(ROOT / "connectors").parts[0]
+        for name in imports(path):
+            parts = name.split(".")
+            if parts[0] == "connectors" and len(parts) > 1 and parts[1] != mine:
+                shared = ROOT / "connectors" / parts[1]
+                assert not (shared / "connector.py").exists(), f"{path.relative_to(ROOT)} imports {name}"
+
+
 def test_faust_and_aiokafka_are_known_where_they_have_to_be() -> None:
     found: dict[str, set[str]] = {}
     for path in MODULES:

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+_TRIES = 50
 _CLEANER = 'cat >/dev/null; umount -l "$1" && rmdir "$1"'
 
 
@@ -30,9 +31,16 @@ class Disk:
 
     def fill(self) -> None:
         """Leave no byte: the disk becomes as small as what lies on it, which costs no memory."""
-        space = os.statvfs(self.path)
-        used = (space.f_blocks - space.f_bfree) * space.f_frsize >> 10
-        _mount(self.path, f"remount,size={used}k")
+        for left in reversed(range(_TRIES)):
+            space = os.statvfs(self.path)
+            used = (space.f_blocks - space.f_bfree) * space.f_frsize >> 10
+            try:
+                _mount(self.path, f"remount,size={used}k")
+            except OSError:  # something was written meanwhile, and it cannot be smaller than what lies on it
+                if not left:
+                    raise
+            else:
+                return
 
     def free(self) -> None:
         """Give the space back."""

@@ -34,7 +34,7 @@ def test_a_schema_is_found_by_its_id(client: TestClient, captured: Schema) -> No
 def test_subjects_and_versions_are_listed(client: TestClient, captured: Schema) -> None:
     described = {"subject": SUBJECT, "version": 1, "id": captured.id, "schema": captured.text}
     assert SUBJECT in client.get("/subjects").json()
-    assert client.get("/subjects?subjectPrefix=uk.hub.licensing.").json() == ["uk.hub.licensing.FeePaid"]
+    assert client.get("/subjects?subjectPrefix=uk.hub.licensing.Fee").json() == ["uk.hub.licensing.FeePaid"]
     assert client.get(f"/subjects/{SUBJECT}/versions").json() == [1]
     for number in ("1", "latest", "-1"):
         assert client.get(f"/subjects/{SUBJECT}/versions/{number}").json() == described

@@ -99,7 +99,5 @@ def test_to_and_subject_must_be_texts(registry: Registry) -> None:
 
 
 def test_the_projects_own_routes_compile(root: Path, registry: Registry) -> None:
-    assert {one.route.name for one in load_routes(root / "routes", registry)} == {
-        "licence-fee-paid",
-        "own-payments",
-    }
+    names = {one.route.name for one in load_routes(root / "routes", registry)}
+    assert names >= {"licence-fee-paid", "own-payments", "care-referrals", "care-undelivered"}

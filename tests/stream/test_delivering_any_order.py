@@ -171,11 +171,16 @@ def test_a_cursor_restored_owes_exactly_what_was_not_over(data: st.DataObject) -
             case "restart":
                 tried = {one.offset: one.attempts for one in cursor.open.values() if one.attempts}
                 standing = Standing.from_bytes(cursor.standing(taken, position).to_bytes())
+                ahead = cursor.ahead
                 cursor = Cursor.restored(cursor.owner, standing, position)
-                again = {*cursor.owed, *range(cursor.next, taken)}
+                end = max([taken, *(offset + 1 for offset in ahead)])
+                again = {*cursor.owed, *range(cursor.next, end)}
                 assert set(range(position)) - over <= again, "lost"
-                # Repeated is at most what the group has not passed, and only where the cursor goes with it.
-                assert (again & over) <= (set(range(position, taken)) if standing.next is None else set())
+                # Repeated is at most what the group has not passed, and only where the cursor goes with it; and what
+                # was over ahead of it.
+                assert (again & over) - ahead <= (
+                    set(range(position, taken)) if standing.next is None else set()
+                )
                 assert not again & set(range(first))
                 assert {
                     offset: attempts for offset, (attempts, _) in cursor.owed.items() if attempts
@@ -188,10 +193,19 @@ def test_a_cursor_restored_owes_exactly_what_was_not_over(data: st.DataObject) -
         assert (cursor.held, cursor._held_bytes) == (len(held), sum(len(one.value) for one in held))
 
 
+def test_what_was_owed_and_is_over_is_not_taken_up_again_when_the_group_comes_to_it() -> None:
+    cursor = Cursor.restored(("r", "inbox.x", 0), Standing(None, (), ((1, 1, 5.0),)), 1)
+    for offset, (attempts, due) in list(cursor.owing(0, 9)):
+        cursor.hold(_delivery(offset, attempts, due), _message(offset))
+    cursor.close(cursor.open[1])
+    _admit(cursor, 3, {0, 1}, 9)
+    assert list(cursor.open) == [2]
+
+
 def _admit(cursor: Cursor, end: int, over: set[int], most: int) -> None:
     """Up to `most` of what is next: as the stage does when there is room for so many."""
     for offset in range(cursor.next, end):
-        if offset in cursor.open:
+        if cursor.had(offset):
             continue
         if not most:
             cursor.next = offset

@@ -36,8 +36,11 @@ from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet, Member
 from hub.stream.conditions import Conditions, Oversight
 from hub.stream.controls import Controls, control_output
+from hub.stream.instances import Desk
+from hub.stream.pulling import work_of
 from hub.stream.raw import CASE, CAUSE, attributes_of
 from hub.stream.records import Output, Read
+from hub.stream.register_cache import entry_output
 from hub.stream.sinking import Sinks
 from hub.testing.in_memory import InMemory, drive
 from tests.stream.delivering_world import START, SimulatedKafka, Worker, until
@@ -97,6 +100,7 @@ class Register(ExportSink[Config]):
     name = "register"
     accepts = (FeePaid,)
     every = timedelta(microseconds=1)
+    settled_after = timedelta()
     handed_over: list[list[Mapping[str, Any]]] = []  # noqa: RUF012 - of this test's own making
 
     def entry(self, event: Event) -> Entry:
@@ -359,3 +363,26 @@ def test_a_register_is_handed_over_whole_and_only_when_it_changed(
         [{"licence": "P-1", "paid": 7}, {"licence": "P-2", "paid": 5}, {"licence": "P-3", "paid": 9}],
         [{"licence": "P-1", "paid": 8}, {"licence": "P-3", "paid": 9}],
     ]
+
+
+async def test_half_of_a_register_that_is_coming_in_does_not_stand_for_the_whole(
+    registry: Registry, tmp_path: Path
+) -> None:
+    class Resting(Register):
+        every = timedelta(hours=1)
+        settled_after = timedelta(seconds=10)
+
+    sink, memory = world(registry, Resting)[0].sink, InMemory()
+    assert isinstance(sink, Resting)
+    sink.handed_over = []
+    work, desk = work_of(sink, memory.log, 0, tmp_path), Desk(sink.key, 0, memory)
+    assert work is not None
+    await desk.load()
+    await work.begin(desk)
+    for number in range(3):
+        await memory.commit([entry_output(sink.key, 0, Entry(f"P-{number}", {"paid": number}))], ("", 0))
+        assert await work.round(desk) == 10, "it changed since the last look"
+    assert not sink.handed_over
+    assert await work.round(desk) == 3600
+    await work.end()
+    assert sink.handed_over == [[{"paid": 0}, {"paid": 1}, {"paid": 2}]]

@@ -30,6 +30,7 @@ class Ledger(OutcomeSink[Config, Booked]):
     """Books fees."""
 
     name = "ledger"
+    key_field = "payment"
     accepts = (FeePaid,)
     emits = (RefundSubmitted,)  # of the contracts that there are, the nearest to a number and an amount
 

@@ -1,0 +1,65 @@
+"""Messages about a referral overtake each other: the one rule by which receivers and sinks still end right.
+
+Within a conversation, **a cancellation is final, and otherwise the newest version holds**. What was sent before the
+cancellation does not come back, whatever its version says; only a new request, made after it, opens the conversation
+again. Answers are ordered apart from requests. Only versions of one sender are compared, so clocks need not agree.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from connectors.care_messages.canonical import Referral
+from hub.events.generated.care import ReferralCancelled, ReferralRequested, ReferralUpdated
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Seen:
+    """The newest version of each kind in one conversation."""
+
+    requested: datetime = _NEVER
+    updated: datetime = _NEVER
+    cancelled: datetime = _NEVER
+    answered: datetime = _NEVER
+
+    def overtaken(self, event: Referral) -> bool:
+        """Whether what was noted makes this message void."""
+        at = event.version_at
+        if isinstance(event, ReferralCancelled):
+            return at < self.requested
+        if isinstance(event, ReferralRequested):
+            return self.cancelled >= at or max(self.requested, self.updated) > at
+        if isinstance(event, ReferralUpdated):
+            closed = self.cancelled > _NEVER and self.cancelled >= self.requested
+            return closed or max(self.requested, self.updated) > at
+        return self.answered > at
+
+    def note(self, event: Referral) -> None:
+        """The message counts from now on."""
+        kinds = {ReferralRequested: "requested", ReferralUpdated: "updated", ReferralCancelled: "cancelled"}
+        name = kinds.get(type(event), "answered")
+        setattr(self, name, max(getattr(self, name), event.version_at))
+
+
+class Newest:
+    """`Seen` of the last `limit` conversations; forgetting one costs a repeat, never a loss."""
+
+    def __init__(self, limit: int = 50_000) -> None:
+        self._limit = limit
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+
+    def overtaken(self, event: Referral) -> bool:
+        """Whether a newer message, or a cancellation, of its conversation was noted."""
+        seen = self._seen.get(event.conversation_id)
+        return seen is not None and seen.overtaken(event)
+
+    def note(self, event: Referral) -> None:
+        """The message was passed on."""
+        self._seen.setdefault(event.conversation_id, Seen()).note(event)
+        self._seen.move_to_end(event.conversation_id)
+        if len(self._seen) > self._limit:
+            self._seen.popitem(last=False)

@@ -1,0 +1,53 @@
+"""What an instance of the care referrals connector is told: one partner, and how it speaks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from connectors.care_messages.settings import CareSettings
+from hub.sdk import ListenerSettings
+
+
+class Config(CareSettings, ListenerSettings):
+    """One partner, a hospital or a council's social care system, that speaks BaRS or HL7 v2 over MLLP."""
+
+    speaks: tuple[Literal["bars", "mllp"], ...] = Field(
+        default=("bars",), description="What the partner speaks; settings of the other may be left out."
+    )
+    inbound_token: SecretStr | None = Field(
+        default=None, description="Bearer token with which the BaRS proxy calls the hub."
+    )
+    previous_inbound_token: SecretStr | None = Field(
+        default=None, description="The token before the last change, accepted too."
+    )
+    base_url: str = Field(
+        default="https://api.service.nhs.uk/booking-and-referral/FHIR/R4",
+        description="Where the BaRS proxy answers.",
+        pattern=r"^https?://[^\s]+$",
+    )
+    token_url: str = Field(
+        default="https://api.service.nhs.uk/oauth2/token",
+        description="Where access tokens are asked for.",
+        pattern=r"^https?://[^\s]+$",
+    )
+    api_key: str = Field(default="", description="The application's API key: issuer of its assertions.")
+    key_id: str = Field(default="", description="Key id (kid) under which the public key is registered.")
+    private_key: SecretStr | None = Field(
+        default=None, description="RSA private key, PEM, that signs the assertions (RS512)."
+    )
+    timeout_seconds: float = Field(
+        default=10.0,
+        gt=0,
+        le=120,
+        description="How long to wait for an answer of the proxy or an acknowledgement.",
+    )
+    listen_port: int = Field(
+        default=0, ge=0, le=65_535, description="TCP port of the MLLP listener; 0 takes a free one."
+    )
+    peer_host: str = Field(default="", description="Host of the partner's MLLP listener.")
+    peer_port: int = Field(default=0, ge=0, le=65_535, description="Port of the partner's MLLP listener.")
+    hl7_version: str = Field(
+        default="2.4", pattern=r"^2\.\d(\.\d)?$", description="Version of HL7 v2 that is written (MSH-12)."
+    )

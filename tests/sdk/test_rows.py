@@ -1,0 +1,91 @@
+"""Rows of files: what is well comes through, what is not is one bad row or one refused file, never a crash."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hub.sdk import BadRow, Reject, csv_rows, json_lines, xml_rows
+
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=20)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=10))
+def test_whatever_csv_was_written_is_read(rows: list[tuple[str, str]]) -> None:
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerows([("a", "b"), *rows])
+    file.seek(0)
+    assert list(csv_rows(file)) == [{"a": a, "b": b} for a, b in rows]
+
+
+def test_a_row_with_other_fields_than_the_header_is_bad_and_the_rest_goes_on() -> None:
+    file = io.StringIO('a,b\n1,2\n1,2,3\n"\n\n4,5\n', newline="")
+    found = list(csv_rows(file))
+    assert found[0] == {"a": "1", "b": "2"}
+    assert isinstance(found[1], BadRow) and found[1].reason == "the row has 3 fields where 2 are due"
+    assert "1" not in found[1].reason.replace("3 fields", "")
+
+
+@pytest.mark.parametrize("text", ["", "\n", ",\n", "a,a\n1,2\n"])
+def test_a_file_without_a_usable_header_is_refused(text: str) -> None:
+    with pytest.raises(Reject, match="header"):
+        list(csv_rows(io.StringIO(text, newline="")))
+
+
+def test_lines_that_are_no_json_objects_are_bad_by_themselves() -> None:
+    lines = ['{"a": 1}', "", "[1]", "nonsense", "[" * 100_000, '{"a": 2}']
+    found = list(json_lines(io.StringIO("\n".join(lines))))
+    assert [row["a"] for row in found if isinstance(row, dict)] == [1, 2]
+    assert len([row for row in found if isinstance(row, BadRow)]) == 3
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b"]), st.text("xyz 0123", min_size=1), min_size=1)))
+def test_elements_of_xml_are_read_wherever_they_stand(rows: list[dict[str, str]]) -> None:
+    inner = "".join(
+        f"<Row>{''.join(f'<{name}>{text}</{name}>' for name, text in row.items())}</Row>" for row in rows
+    )
+    file = _xml(f'<?xml version="1.0"?><t:All xmlns:t="urn:t"><t:Some>{inner}</t:Some></t:All>')
+    assert list(xml_rows(file, "Row")) == [{name: text.strip() for name, text in row.items()} for row in rows]
+
+
+def test_what_came_before_a_break_in_the_xml_is_kept() -> None:
+    rows, found = xml_rows(_xml("<All><Row><a>1</a></Row><Row><a>2</a></Row><Row>"), "Row"), []
+    with pytest.raises(Reject, match="not well-formed at line 1"):
+        for row in rows:
+            found.append(row)
+    assert found == [{"a": "1"}, {"a": "2"}]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a><Row>&x;</Row></a>',
+        '<!DOCTYPE a [<!ENTITY x "xx"><!ENTITY y "&x;&x;">]><a><Row>&y;</Row></a>',
+    ],
+)
+def test_entities_and_document_types_are_refused(document: str) -> None:
+    with pytest.raises(Reject, match="refused"):
+        list(xml_rows(_xml(document), "Row"))
+
+
+@given(st.text(max_size=200))
+def test_no_text_crashes_a_reader(text: str) -> None:
+    readers: list[Any] = [csv_rows, json_lines, lambda file: xml_rows(_xml(text), "Row")]
+    for read in readers:
+        try:
+            for row in read(io.StringIO(text, newline="")):
+                assert isinstance(row, dict | BadRow)
+                json.dumps(row if isinstance(row, dict) else row.reason)
+        except Reject as reject:
+            assert reject.reason
+
+
+def _xml(text: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(text.encode("utf-8", "surrogatepass")), encoding="utf-8")
