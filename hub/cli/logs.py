@@ -36,3 +36,5 @@ def set_up_logs(level: int = logging.INFO) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    # Of a busy machine it says that its tasks take long; of lost connections a transactor tells, with what it does.
+    logging.getLogger("kafka.net").setLevel(logging.CRITICAL)
