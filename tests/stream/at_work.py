@@ -13,6 +13,7 @@ from typing import Any
 from confluent_kafka import Consumer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from hub.config import HubConfig
 from hub.events.generated.payments import PaymentCreated
 from hub.sdk import FileSettings, Instance, Record
 from hub.sdk.connector import Source
@@ -27,7 +28,7 @@ from hub.stream.reading import read_all
 from hub.stream.records import Fence, Output, Positions
 from hub.stream.transactions import Transactor
 
-PARTITIONS = 2
+PARTITIONS = HubConfig().kafka.partitions  # as every topic of the hub on the Kafka that all tests share
 
 
 class Row(Record):
