@@ -108,8 +108,14 @@ async def test_the_first_record_since_a_time_is_found_and_after_all_of_them_what
     for _, at in there[:: len(there) // 5]:
         first = await inboxes.first_since((TOPIC, 0), at)
         assert first is not None
-        # It may be that of a marker, or of what was aborted.
-        assert [one for one, _ in there if one >= first] == [one for one, when in there if when >= at]
+        found, wanted = (
+            [one for one, _ in there if one >= first],
+            [one for one, when in there if when >= at],
+        )
+        # It may be that of what was aborted, or of a marker, which Kafka may write later than the next transaction's
+        # records were made: these are then found as well, and never too few.
+        assert found[-len(wanted) :] == wanted
+        assert len(found) < len(wanted) + 40
     after = await inboxes.first_since((TOPIC, 0), time.time() + 60)
     assert after is not None
     assert after > there[-1][0]
