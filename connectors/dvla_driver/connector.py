@@ -38,6 +38,7 @@ from hub.sdk import (
     RateLimit,
     Refused,
     Reject,
+    Retry,
     Stop,
     Token,
     jwt_expiry,
@@ -51,6 +52,8 @@ _FAULTS = {
     UNKNOWN: "is not known to DVLA",
 }
 _NO_DRIVER = "ENQ018"
+#: After so many seconds a page is committed as far as it has come.
+_ENOUGH_S = 60.0
 _PATH = "/full-driver-enquiry/v1/driving-licences/retrieve"
 
 
@@ -103,16 +106,22 @@ class Drivers(PollingSource[Config, Enquiry]):
         marks: dict[str, str] = {}
         failed: list[Failed] = []
         put_off: list[str] = []
-        for reference in page:
+        enough = asyncio.get_running_loop().time() + _ENOUGH_S
+        for place, reference in enumerate(page):
             before = at.known.get(reference, "")
             try:
+                if marks and asyncio.get_running_loop().time() > enough:
+                    raise Retry("DVLA is slow")
                 marked, told = await self._ask(drivers[reference], before, at.noticed_at.date())
-            except Failed as error:
-                if error.status != 500:
+            except Retry as error:
+                if isinstance(error, Failed) and error.status == 500:
+                    failed.append(error)
+                    put_off.append(reference)
+                    continue
+                if not marks:
                     raise
-                failed.append(error)
-                put_off.append(reference)
-                continue
+                page = page[:place]  # what was paid for is kept
+                break
             marks[reference] = marked
             if told and is_news(before, marked):
                 items.append({"licence_reference": reference, "noticed_at": at.at, **told})

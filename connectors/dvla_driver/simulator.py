@@ -33,8 +33,8 @@ _TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 500: "Inte
 class DvlaSimulator(Simulator):
     """`drivers` holds an answer by driving licence number, and `numbers` the council's list, one driver at first.
 
-    A driver whose number is in `cursed` is answered 500, all others as ever. `enquiries` counts what would be
-    charged for.
+    A driver whose number is in `cursed` is answered 500, all others as ever. `quota` is how many more enquiries are
+    answered before all are refused as too many; None for any number. `enquiries` counts what would be charged for.
     """
 
     bad_days: ClassVar[dict[str, dict[str, float]]] = {
@@ -53,6 +53,7 @@ class DvlaSimulator(Simulator):
         self.drivers: dict[str, dict[str, Any]] = {}
         self.numbers: dict[str, str] = {}
         self.cursed: set[str] = set()
+        self.quota: int | None = None
         self.enquiries: Counter[str] = Counter()
         self.logins = 0
         self._folder = TemporaryDirectory(prefix="dvla-")
@@ -184,6 +185,10 @@ class DvlaSimulator(Simulator):
         number = asked.get("drivingLicenceNumber")
         if not isinstance(number, str) or asked.get("acceptPartialResponse") not in ("true", "false"):
             return self.refusal(400)
+        if self.quota is not None:
+            if self.quota == 0:
+                return self.refusal(429)
+            self.quota -= 1
         self.enquiries[number] += 1
         if number in self.cursed:
             return self.refusal(500)

@@ -234,6 +234,23 @@ async def test_a_failure_of_all_is_a_bad_moment_and_loses_nothing() -> None:
         assert await council.night() == [(driver, CHANGED) for driver in drivers]
 
 
+async def test_an_enquiry_that_was_paid_for_is_not_made_again_because_the_next_one_fails() -> None:
+    async with at_work() as (dvla, council):
+        drivers = [dvla.license_driver() for _ in range(4)]
+        dvla.disqualify(drivers[0], None)
+        dvla.quota = 2
+        page = await council.source.fetch(None)
+        assert (len(page.items), page.more) == (1, True)
+        dvla.quota = 1
+        page = await council.source.fetch(page.next)  # the third, and no fourth
+        with pytest.raises(Retry, match="Too Many Requests"):
+            await council.source.fetch(page.next)
+        dvla.quota = None
+        council.cursor = page.next
+        assert await council.night() == []
+        assert set(dvla.enquiries.values()) == {1}
+
+
 async def test_the_token_is_asked_for_anew_when_it_ends_and_sent_as_it_is() -> None:
     async with at_work() as (dvla, council):
         for _ in range(3):
