@@ -35,7 +35,7 @@ from benchmarks.runner import Runner, Say
 from hub.stream.broker import BrokerError, distribution, open_broker
 
 #: What is measured beside the rows: modules here whose `measure(quick, say)` gives figures by their names.
-SECTIONS = ("curve",)
+SECTIONS = ("curve", "latency", "ingest", "drain", "startup")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -62,6 +62,7 @@ class MeshSimulator(Simulator):
 
     bad_days: ClassVar[Mapping[str, Mapping[str, float]]] = {
         "answers lost": {LOST: 1.0},
+        "some answers lost": {LOST: 0.4},
         "chunks missing": {"missing": 1.0},
         "some chunks missing": {"missing": 0.3},
         "messages twice": {"twice": 1.0},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from time import time
 from typing import Any
@@ -14,6 +13,7 @@ from hub.sdk.sink import OutcomeSink, Receipt
 from hub.sdk.sinks import ExportSink
 from hub.sdk.webhook import lookup
 from hub.stream.instances import Desk
+from hub.stream.off_loop import off_loop
 from hub.stream.raw import raw_output
 from hub.stream.records import Output
 from hub.stream.register_cache import RegisterCache
@@ -48,7 +48,7 @@ class Exporting:
     async def begin(self, desk: Desk) -> None:
         """Know what was handed over, and the register as it stands."""
         self._last = msgspec.json.decode(desk.state.cursor or "{}", type=Exported)
-        await asyncio.to_thread(self._cache.open)
+        await off_loop(self._cache.open, self._cache.abandon)
 
     async def round(self, desk: Desk) -> float:
         """Hand it over, if it is time and there is something new."""
@@ -56,8 +56,8 @@ class Exporting:
         wait = self._last.at + every - time()
         if wait > 0:
             return wait
-        await asyncio.to_thread(self._cache.catch_up)
-        digest = await asyncio.to_thread(self._cache.digest)
+        await off_loop(self._cache.catch_up, self._cache.abandon)
+        digest = await off_loop(self._cache.digest, self._cache.abandon)
         if digest == self._last.digest:
             self._seen = ""
             return min(every, _LOOK_S)
@@ -84,11 +84,14 @@ class Exporting:
 
     async def _rows(self, desk: Desk) -> AsyncIterator[Mapping[str, Any]]:
         last = ""
-        while portion := await asyncio.to_thread(self._cache.after, last, _PORTION):
+        while portion := await self._after(last):
             for key, row in portion:
                 yield msgspec.json.decode(row)
                 last = key
             desk.progress()
+
+    async def _after(self, key: str) -> list[tuple[str, bytes]]:
+        return await off_loop(lambda: self._cache.after(key, _PORTION))
 
     def _outputs(self, receipt: Receipt, exported: Exported) -> list[Output]:
         sink = self.connector

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePath
@@ -18,6 +17,7 @@ from hub.sdk.files import Dropped, FileDropSource
 from hub.sdk.places import Found, Place
 from hub.sdk.rows import BadRow, encoded
 from hub.stream.instances import Desk
+from hub.stream.off_loop import off_loop
 from hub.stream.raw import raw_output
 from hub.stream.records import Output
 from hub.stream.spool import Numbered, Reading, Spool
@@ -85,7 +85,7 @@ class Filing:
 
     async def _portion(self, desk: Desk, reading: Reading) -> None:
         try:
-            rows = await asyncio.to_thread(reading.next, PORTION)
+            rows = await off_loop(lambda: reading.next(PORTION))
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is: this file cannot be read, the next may
@@ -220,7 +220,7 @@ class Filing:
         self._reading = Reading(self.connector, file, path, self.starts_after())
 
     async def _land(self, desk: Desk, reading: Reading, rows: list[Numbered]) -> None:
-        outputs = await asyncio.to_thread(self.outputs, reading.file, rows)
+        outputs = await off_loop(lambda: self.outputs(reading.file, rows))
         desk.progress()
         if outputs:  # of a register, often nothing
             position = msgspec.structs.replace(self.position, row=rows[-1][0], read=reading.done)

@@ -6,6 +6,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from math import ceil
 from time import monotonic
 from typing import Protocol, TypeVar
 
@@ -106,7 +107,8 @@ class KafkaInboxes:
     def _first_since(self, place: Place, since: float) -> int:
         if self._asking is None:
             self._asking = new_consumer(self._servers)
-        asked = TopicPartition(*place, int(since * 1000))
+        # Kafka counts milliseconds; what they are in a float may be a trifle less or more.
+        asked = TopicPartition(*place, ceil(round(since * 1000, 3)))
         # The end first: what comes between the two questions is after it, and counts as later.
         _, end = self._asking.get_watermark_offsets(asked, timeout=_PATIENCE)
         (found,) = self._asking.offsets_for_times([asked], timeout=_PATIENCE)

@@ -32,8 +32,8 @@ from kafka.structs import TopicPartition
 from hub.stream.packing import RecordBatch, pack
 from hub.stream.records import Fence, Output, Outputs, Place, Positions
 
-TIME_LIMIT = 10.0
-"""Seconds for one call; after it the producer is of no more use."""
+TIME_LIMIT = 7.0
+"""Seconds for one call; after it the producer is of no more use. Less than the watchdog waits, who ends a process."""
 
 _EXPIRES = 10_000  # milliseconds after which Kafka ends a transaction by itself
 _AGAIN = 0.002  # seconds between two tries while Kafka still marks the end of the transaction before

@@ -40,6 +40,10 @@ def entry_output(owner: str, partition: int, entry: Entry) -> Output:
     return Output(topics.REGISTERS, owner.encode() + _SEPARATOR + entry.key.encode(), row, [], partition)
 
 
+class Abandoned(Exception):
+    """Nobody waits for the end of this."""
+
+
 class RegisterCache:
     """The entries of one source's register. `seen` is the number of the register in which an entry stood last.
 
@@ -52,9 +56,15 @@ class RegisterCache:
         self._prefix = key.encode() + _SEPARATOR
         self._partition = partition
         self._database: sqlite3.Connection | None = None
+        self._abandoned = False
+
+    def abandon(self) -> None:
+        """Have reading, on another thread, come to its end: nobody waits for it any more."""
+        self._abandoned = True
 
     def open(self) -> None:
         """Bring the copy up to what is committed. Raises KafkaException."""
+        self._abandoned = False
         try:
             self._database = self._connect()
             self.catch_up()
@@ -115,6 +125,8 @@ class RegisterCache:
         digest, empty = hashlib.sha256(), True
         for key, row in self._sql.execute("SELECT key, row FROM entries ORDER BY key"):
             empty = False
+            if self._abandoned:
+                raise Abandoned
             digest.update(b"%d %s %d %s " % (len(key), key.encode(), len(row), row))
         return "" if empty else digest.hexdigest()
 
@@ -148,9 +160,12 @@ class RegisterCache:
         if start < 0:
             with self._sql as sql:
                 sql.execute("DELETE FROM entries")
+                sql.execute("DELETE FROM copy")
             start = low
         stored: dict[str, bytes | None] = {}
         for message in self._log.read(topics.REGISTERS, self._partition, start):
+            if self._abandoned:
+                raise Abandoned
             if message.key().startswith(self._prefix):
                 stored[message.key()[len(self._prefix) :].decode()] = message.value()
                 if len(stored) >= 10_000:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from hub.sdk.files import Dropped, RegisterSource, change_of
 from hub.sdk.rows import BadRow, encoded
 from hub.stream.filing import PORTION, Filing, Position
 from hub.stream.instances import Desk
+from hub.stream.off_loop import off_loop
 from hub.stream.raw import raw_output
 from hub.stream.records import Output
 from hub.stream.register_cache import RegisterCache
@@ -42,7 +42,7 @@ class Registering(Filing):
     async def begin(self, desk: Desk) -> None:
         """Know the register as it stands."""
         await super().begin(desk)
-        await asyncio.to_thread(self._cache.open)
+        await off_loop(self._cache.open, self._cache.abandon)
 
     async def end(self) -> None:
         """Close the copy too."""
@@ -86,27 +86,27 @@ class Registering(Filing):
     async def applied(self) -> None:
         """The copy takes over what is committed."""
         number = self.position.number + 1
-        await asyncio.to_thread(self._cache.apply, number, self._same, self._stored.items(), ())
+        await off_loop(lambda: self._cache.apply(number, self._same, self._stored.items(), ()))
 
     async def finish(self, desk: Desk, file: Dropped) -> None:
         """Remove what the file does not have, by portions; then it is the register."""
         number, entries = self.position.number + 1, self.position.entries
-        missing = await asyncio.to_thread(self._cache.count, number)
+        missing = await off_loop(lambda: self._cache.count(number))
         if missing > max(_FEW, self.connector.most_removed * entries):
             reason = (
                 f"{missing} of {entries} entries are missing: the file may be cut off, nothing is removed"
             )
             await self.set_aside(desk, file, reason)
             return
-        gone = await asyncio.to_thread(self._cache.unseen, number, PORTION)
+        gone = await off_loop(lambda: self._cache.unseen(number, PORTION))
         if gone:
             outputs = [one for key, row in gone for one in self._change(file, number, key, row, None)]
             await desk.commit(outputs, self.position.text())
-            await asyncio.to_thread(self._cache.apply, number, (), (), [key for key, _ in gone])
+            await off_loop(lambda: self._cache.apply(number, (), (), [key for key, _ in gone]))
             return
-        there = await asyncio.to_thread(self._cache.count)
+        there = await off_loop(self._cache.count)
         await self.settle(desk, Position(number=number, last=file.digest, entries=there))
-        await asyncio.to_thread(self._cache.read_up)
+        await off_loop(self._cache.read_up)
         await self.put_away(file, self.connector.archive)
 
     def _key(self, row: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """`python -m tests.chaos.failpoints …` is `hub …`, but dies at the n-th passing of a named point.
 
 The point and n are in `HUB_CHAOS_POINT`, as in `before-commit:17`. Known are `before-offsets`, `before-commit`,
-`after-commit` and `after-confirmation`. They are put around Kafka's client, inside of one
+`after-commit` and `after-confirmation`. They are inside of one
 transaction, where the hub's own (`hub.stream.failpoints`) are between its steps.
 """
 
@@ -32,7 +32,7 @@ class _Countdown:
 
 
 def set_up(text: str) -> None:
-    """Put the points around the producer, before the hub loads it."""
+    """Put the points around both producers, before the hub loads them."""
     countdown = _Countdown(text)
 
     class Producer(confluent_kafka.Producer):  # type: ignore[misc]
@@ -47,16 +47,26 @@ def set_up(text: str) -> None:
 
             super().produce(*args, on_delivery=confirmed, **options)
 
-        def send_offsets_to_transaction(self, *args: Any) -> None:
-            countdown.passes("before-offsets")
-            super().send_offsets_to_transaction(*args)
-
-        def commit_transaction(self, *args: Any) -> None:
-            countdown.passes("before-commit")
-            super().commit_transaction(*args)
-            countdown.passes("after-commit")
-
     confluent_kafka.Producer = Producer
+    _around_transactions(countdown)
+
+
+def _around_transactions(countdown: _Countdown) -> None:
+    from hub.stream.producer import Producer
+
+    moved, end = Producer._moved, Producer._end
+
+    async def moved_later(self: Producer, *args: Any) -> Any:
+        countdown.passes("before-offsets")
+        return await moved(self, *args)
+
+    async def end_later(self: Producer) -> None:
+        countdown.passes("before-commit")
+        await end(self)
+        countdown.passes("after-commit")
+
+    Producer._moved = moved_later  # type: ignore[method-assign, assignment]
+    Producer._end = end_later  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

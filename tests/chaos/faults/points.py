@@ -42,7 +42,7 @@ class _AtPoint(Fault):
 
 @fault("worker-dies-before-offsets", "workers")
 class BeforeOffsets(_AtPoint):
-    """A worker dies when its outputs are produced and the positions are not yet in the transaction."""
+    """A worker dies when its transaction has begun, and neither outputs nor positions are in it."""
 
     point = "before-offsets"
 
