@@ -39,3 +39,28 @@ own_notifications = Route(
     on=("notifications.message.*", "notifications.text.received"),
     to=col("ce.party"),
 )
+
+
+def _renewal(licence: dict[str, Any]) -> dict[str, Any]:
+    """The email that says that the licence goes on."""
+    return {
+        "template": "licence-renewed",
+        "email_address": licence["contact_email"],
+        "personalisation": {
+            "licence_reference": licence["licence_reference"],
+            "premises": licence["premises_name"] or "",
+            "until": licence["ends_on"] or "",
+        },
+    }
+
+
+licence_renewed_email = Route(
+    name="licence-renewed-email",
+    on=("licensing.premises-licence.renewed",),
+    when=col("contact_email").is_not_null(),
+    to=col("ce.party"),
+    emits="notifications.email.requested",
+    subject=col("licence_reference"),
+    python=_renewal,
+    reads=("licence_reference", "premises_name", "ends_on", "contact_email"),
+)

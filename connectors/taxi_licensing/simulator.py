@@ -113,11 +113,12 @@ class TaxiSimulator(FileSimulator):
         """Leave the council's register as it stands; gives the file's name."""
         return self.write(self.encode(self.register.values()))
 
-    def revoke(self, driving_licence_number: str) -> None:
-        """What a council's officer decides about a driver: every licence that he holds is revoked."""
-        for reference, row in self.register.items():
-            if row["DrivingLicenceNumber"] == driving_licence_number:
-                self.change(reference, Status="Revoked")
+    def revoke(self, reference: str) -> None:
+        """What a council's officer may decide about a driver: this licence and every other of theirs is revoked."""
+        driver = self.register[reference]["DrivingLicenceNumber"]
+        for held, row in self.register.items():
+            if held == reference or (driver and row["DrivingLicenceNumber"] == driver):
+                self.change(held, Status="Revoked")
 
     def licensed(self) -> set[str]:
         """The marks of all vehicles in the national database."""
