@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: env run test lint bench chaos lock clean
+.PHONY: env run test test-long lint bench chaos lock clean
 
 env: $(VENV)/ready
 
@@ -21,6 +21,10 @@ run: env
 
 test: env lint
 	$(BIN)/pytest
+
+# Promises that take minutes to hold: an hour's absence, a rolling restart, what hangs.
+test-long: env
+	$(BIN)/pytest -m long
 
 lint: env
 	$(BIN)/ruff check

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hub.testing.live import LiveHub
 from tests.promises.conftest import SPEED
 from tests.promises.inbox import BIRMINGHAM, Inbox, Switch
+
+pytestmark = pytest.mark.long
 
 HOUR = 3_600 / SPEED
 PER_SECOND = 60

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hub.testing.live import LiveHub
 from tests.promises.inbox import BIRMINGHAM, WESTMINSTER, Inbox, Switch
+
+pytestmark = pytest.mark.long
 
 PER_SECOND = 60
 FLOOD = 5_000

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
+
 from hub.testing.live import LiveHub
 from tests.promises.inbox import BIRMINGHAM, Inbox, Switch, own_memory, workers
+
+pytestmark = pytest.mark.long
 
 EVENTS = 8_000
 AWAY = 20

@@ -12,6 +12,8 @@ import pytest
 from hub.testing.live import LiveHub, live_hub, until
 from hub.testing.traffic import ids_in, traffic
 
+pytestmark = pytest.mark.long
+
 #: A point, what it does there and when, and as what that is seen. So far apart that one fires after the other.
 HANGS = {
     "the event loop stands": ("journal.took", "block-after:50", ("worker", "blocked")),

@@ -11,6 +11,8 @@ import pytest
 from hub.testing.live import LiveHub, live_hub, until
 from hub.testing.traffic import ids_in, longest_pause, traffic
 
+pytestmark = pytest.mark.long
+
 TOPICS = ("raw.govuk_pay", "events.payments", "inbox.E08000025")
 
 
