@@ -19,7 +19,7 @@ from hub.stream import topics
 from hub.stream.controls import Controls
 from hub.stream.ingest import KafkaAway
 from hub.stream.records import Output
-from hub.stream.table import Table
+from hub.stream.table import Follower
 
 #: How often what changed is written, seconds, and how old a last good time may be before it is written anew.
 _EVERY_S, _STALE_S = 0.5, 10.0
@@ -88,17 +88,13 @@ class Conditions:
                         break  # and again
 
 
-class KnownConditions:
+class KnownConditions(Follower):
     """A read model that follows `hub.instances`. Answers from any thread."""
+
+    topic = topics.INSTANCES
 
     def __init__(self) -> None:
         self._of: dict[str, Condition] = {}
-        self._table: Table | None = None
-
-    def follow(self, servers: str) -> None:
-        """Start following; returns once what stands there is known. Raises TimeoutError."""
-        self._table = Table(servers, topics.INSTANCES, self.change)
-        self._table.wait()
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -110,16 +106,6 @@ class KnownConditions:
     def of(self, key: str) -> Condition:
         """The newest word on one."""
         return self._of.get(key, _UNKNOWN)
-
-    @property
-    def following(self) -> bool:
-        """Whether it does."""
-        return self._table is not None and self._table.alive
-
-    def close(self) -> None:
-        """Stop following."""
-        if self._table is not None:
-            self._table.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import msgspec
 
 from hub.stream import topics
 from hub.stream.records import Output
-from hub.stream.table import Table
+from hub.stream.table import Follower
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -20,18 +20,14 @@ class Control(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
-class Controls:
+class Controls(Follower):
     """A read model that follows `hub.controls`, keyed by instance. Answers from any thread."""
+
+    topic = topics.CONTROLS
 
     def __init__(self) -> None:
         self._of: dict[str, Control] = {}
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
-        self._table: Table | None = None
-
-    def follow(self, servers: str) -> None:
-        """Start following; returns once what was said so far is known. Raises TimeoutError."""
-        self._table = Table(servers, topics.CONTROLS, self.change)
-        self._table.wait()
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -57,16 +53,6 @@ class Controls:
                 event.clear()
         finally:
             self._waiting.discard(waiter)
-
-    @property
-    def following(self) -> bool:
-        """Whether it does."""
-        return self._table is not None and self._table.alive
-
-    def close(self) -> None:
-        """Stop following."""
-        if self._table is not None:
-            self._table.close()
 
 
 def control_output(instance: str, paused: bool, reason: str = "") -> Output:

@@ -22,7 +22,7 @@ import structlog
 
 from hub.stream import topics
 from hub.stream.records import Output
-from hub.stream.table import Table
+from hub.stream.table import Follower
 
 log = structlog.get_logger()
 
@@ -127,29 +127,15 @@ def asked_for(job: Job, items: list[Item]) -> Iterator[Output]:
     yield output("job", job.id, job)
 
 
-class Jobs:
+class Jobs(Follower):
     """A read model that follows `hub.jobs`; safe from any thread."""
+
+    topic = topics.JOBS
 
     def __init__(self) -> None:
         self._held: dict[str, dict[str, Any]] = {kind: {} for kind in _KINDS}
         self._beat_seen = 0.0
         self._changed = Condition()
-        self._table: Table | None = None
-
-    def follow(self, servers: str) -> None:
-        """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
-        self._table = Table(servers, topics.JOBS, self.change)
-        self._table.wait()
-
-    @property
-    def following(self) -> bool:
-        """Whether changes are still heard of."""
-        return self._table is not None and self._table.alive
-
-    def close(self) -> None:
-        """Stop following."""
-        if self._table is not None:
-            self._table.close()
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""

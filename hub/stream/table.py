@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from threading import Event, Thread
+from typing import ClassVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
@@ -65,3 +67,29 @@ class Table:
                 self._on_change(message.key().decode(), message.value())
         except KafkaException as error:  # the client goes on by itself
             log.warning("table-behind", topic=self._topic, error=error.args[0].name())
+
+
+class Follower(ABC):
+    """A read model that follows a topic. Answers from any thread."""
+
+    topic: ClassVar[str]
+    _table: Table | None = None
+
+    @abstractmethod
+    def change(self, key: str, value: bytes | None) -> None:
+        """Take in one record of the topic."""
+
+    def follow(self, servers: str) -> None:
+        """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
+        self._table = Table(servers, self.topic, self.change)
+        self._table.wait()
+
+    @property
+    def following(self) -> bool:
+        """Whether changes are still heard of."""
+        return self._table is not None and self._table.alive
+
+    def close(self) -> None:
+        """Stop following."""
+        if self._table is not None:
+            self._table.close()
