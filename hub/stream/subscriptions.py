@@ -8,24 +8,20 @@ import structlog
 
 from hub.delivery.subscription import Subscription
 from hub.stream import topics
-from hub.stream.table import Table
+from hub.stream.table import Follower
 
 log = structlog.get_logger()
 
 
-class Subscriptions:
+class Subscriptions(Follower):
     """A read model that follows `hub.subscriptions`. `on_change` is called, on its thread, after every change."""
+
+    topic = topics.SUBSCRIPTIONS
 
     def __init__(self, on_change: Callable[[], object] | None = None) -> None:
         self._by_id: dict[str, Subscription] = {}
         self._by_party: dict[str, tuple[Subscription, ...]] = {}
         self._on_change = on_change or (lambda: None)
-        self._table: Table | None = None
-
-    def follow(self, servers: str) -> None:
-        """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
-        self._table = Table(servers, topics.SUBSCRIPTIONS, self.change)
-        self._table.wait()
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -43,11 +39,6 @@ class Subscriptions:
             self._by_party[party] = tuple(one for one in self._by_id.values() if one.party == party)
         self._on_change()
 
-    @property
-    def following(self) -> bool:
-        """Whether changes are still heard of."""
-        return self._table is not None and self._table.alive
-
     def of(self, party: str) -> Iterable[Subscription]:
         """The subscriptions of a party."""
         return self._by_party.get(party, ())
@@ -59,8 +50,3 @@ class Subscriptions:
     def all(self) -> list[Subscription]:
         """All, oldest first."""
         return sorted(self._by_id.values(), key=lambda one: (one.created, one.id))
-
-    def close(self) -> None:
-        """Stop following."""
-        if self._table is not None:
-            self._table.close()

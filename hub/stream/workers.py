@@ -15,7 +15,7 @@ import structlog
 
 from hub.stream import topics
 from hub.stream.health import Verdict
-from hub.stream.table import Table
+from hub.stream.table import Follower
 
 log = structlog.get_logger()
 
@@ -87,26 +87,21 @@ class Heard:
     ago: float
 
 
-class Workers:
+class Workers(Follower):
     """A read model that follows `hub.workers`; safe from any thread."""
+
+    topic = topics.WORKERS
 
     def __init__(self) -> None:
         self._heard: dict[str, tuple[Report, float]] = {}
         self._lock = Lock()
         self._unheld_since: float | None = None
         self._caught_up = False
-        self._table: Table | None = None
 
     def follow(self, servers: str) -> None:
         """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
-        self._table = Table(servers, topics.WORKERS, self.change)
-        self._table.wait()
+        super().follow(servers)
         self._caught_up = True
-
-    @property
-    def following(self) -> bool:
-        """Whether changes are still heard of."""
-        return self._table is not None and self._table.alive
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -139,11 +134,6 @@ class Workers:
             self._unheld_since = monotonic()
         unheld_s = 0.0 if self._unheld_since is None else monotonic() - self._unheld_since
         return list(judged(heard, partitions, unheld_s))
-
-    def close(self) -> None:
-        """Stop following."""
-        if self._table is not None:
-            self._table.close()
 
 
 def held(heard: Iterable[Heard]) -> set[int]:
