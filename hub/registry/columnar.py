@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -36,6 +36,7 @@ _PRIMITIVES: Mapping[str, pa.DataType] = {
 }
 
 Faults = list[tuple[int, CodecError]]
+Fault = TypeVar("Fault", bound=Exception)
 
 
 def decode_batch(
@@ -76,8 +77,12 @@ def encode_batch(schema: Schema, table: pa.Table) -> tuple[pl.Series, Faults]:
     values = _form(schema).encode(table)
     if values is not None:
         return pl.Series(values=values), []
-    each = [encoded(schema, row) for row in plain_rows(table)]
-    faults = [(row, value) for row, value in enumerate(each) if isinstance(value, CodecError)]
+    return apart([encoded(schema, row) for row in plain_rows(table)])
+
+
+def apart(each: Sequence[bytes | Fault | None]) -> tuple[pl.Series, list[tuple[int, Fault]]]:
+    """The values as a column, null where there is none, and by row the errors that stand in place of others."""
+    faults = [(row, value) for row, value in enumerate(each) if isinstance(value, Exception)]
     return pl.Series([value if isinstance(value, bytes) else None for value in each], dtype=pl.Binary), faults
 
 

@@ -13,7 +13,7 @@ from hub.events.envelope import SPEC_VERSION, Event
 from hub.events.heads import Heads, one_by_one, onward
 from hub.events.kafka import from_headers, to_headers
 from hub.registry.codec import CodecError, decode
-from hub.registry.columnar import decode_batch, encode_batch, encoded
+from hub.registry.columnar import apart, decode_batch, encode_batch, encoded
 from hub.registry.problems import SchemaNotFoundError
 from hub.registry.schemas import Registry, Schema
 from hub.routes.compiler import ROW, SUBJECT, TO, CompiledRoute
@@ -283,9 +283,7 @@ def _values(
     if compiled.route.python is None:
         return encode_batch(compiled.output, data.to_arrow())
     rows = data.iter_rows(named=True)
-    each = [_by_python(compiled.route.python, row, compiled.output) for row in rows]
-    faults = [(at, value) for at, value in enumerate(each) if isinstance(value, Exception)]
-    return pl.Series([value if isinstance(value, bytes) else None for value in each], dtype=pl.Binary), faults
+    return apart([_by_python(compiled.route.python, row, compiled.output) for row in rows])
 
 
 def _by_python(mapping: PythonMapping, row: dict[str, Any], output: Schema) -> bytes | Exception | None:
