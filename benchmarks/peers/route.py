@@ -21,8 +21,8 @@ from benchmarks.peers.meter import Meter, Task, options, task_of
 from hub.registry.schemas import Registry
 from hub.routes.engine import Engine
 from hub.routes.loader import load_routes
-from hub.stream import memory
 from hub.stream.app import make_app
+from hub.stream.bench import run_alone
 from hub.stream.packing import RecordBatch
 from hub.stream.producer import Producer
 from hub.stream.records import Batch, Fence, Output, Outputs, Positions, positions_of
@@ -146,20 +146,11 @@ async def run(task: Task, routes: Engine, *, tell: bool = False) -> None:
     runner = StageRunner(Timed(routes, meter), writer)
     with tempfile.TemporaryDirectory() as folder:
         app = make_app(task.servers, Path(folder), {runner: [task.source]})
-        app.on_positioned = _positioned
         if isinstance(writer, AtLeastOnce):
             writer.app = app
-        running = asyncio.create_task(runner.run())
-        finished = asyncio.create_task(done.wait())
-        memory.settle()
-        await app.start()
         try:
-            await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                running.result()
+            await run_alone(app, runner, done)
         finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
             with suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(app.stop(), timeout=10)
 
@@ -173,10 +164,6 @@ def _until_closed(done: asyncio.Event) -> None:
         loop.call_soon_threadsafe(done.set)
 
     Thread(target=wait, daemon=True).start()
-
-
-async def _positioned(_: Any) -> None:
-    """Nothing waits for the assignment here."""
 
 
 if __name__ == "__main__":

@@ -26,11 +26,10 @@ from hub.routes.engine import Engine
 from hub.stream import memory, topics
 from hub.stream.app import make_app
 from hub.stream.ingest import Ingest
-from hub.stream.producer import Producer
 from hub.stream.records import NOBODY, Fence, Output, Outputs, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
-from hub.stream.transactions import Transactor
+from hub.stream.transactions import Transactor, open_producer
 
 _WARM = 0.1  # of the events, before the clock starts
 _AT_ONCE = 5_000  # events on their way to Kafka
@@ -72,9 +71,8 @@ class Bench:
 
     def transactions(self, count: int) -> list[float]:
         """Seconds that a transaction of one record takes, `count` times: what an event waits at every stage."""
-        producer, took = Producer(self._servers, f"{self._prefix}-single"), []
+        producer, took = open_producer(self._servers, f"{self._prefix}-single"), []
         try:
-            producer.open()
             for at in range(count):
                 began = time.perf_counter()
                 producer.write([Output(self._target, b"%d" % at, bytes(1_000))], {}, "", NOBODY)
@@ -109,20 +107,27 @@ class Bench:
         runner = StageRunner(Routing(engine), writer)
         with tempfile.TemporaryDirectory() as folder:
             app = make_app(self._servers, Path(folder), {runner: [self._source]}, self._prefix)
-            app.on_positioned = _positioned
-            running = asyncio.create_task(runner.run())
-            finished = asyncio.create_task(done.wait())
-            memory.settle()
-            await app.start()
             try:
-                await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
-                if running.done():
-                    running.result()
+                await run_alone(app, runner, done)
             finally:
-                running.cancel()
-                await asyncio.gather(running, return_exceptions=True)
                 await asyncio.wait_for(app.stop(), timeout=10)
         return clock.found()
+
+
+async def run_alone(app: Any, runner: StageRunner, done: asyncio.Event) -> None:
+    """Start the app of one stage and run it until `done`. Raises what the stage does; to stop the app is left to do."""
+    app.on_positioned = _positioned
+    running = asyncio.create_task(runner.run())
+    finished = asyncio.create_task(done.wait())
+    memory.settle()
+    await app.start()
+    try:
+        await asyncio.wait({running, finished}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
 
 
 class _Clock:
