@@ -7,8 +7,9 @@ import asyncio
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from hub.gateway import failures, instances, jobs, replays
 from hub.gateway.api import router
@@ -19,10 +20,8 @@ from hub.gateway.webhooks import METHODS, Webhooks
 from hub.registry.asgi import routes as registry_routes
 
 
-def make_gateway(state: Gateway) -> FastAPI:
+def make_gateway(state: Gateway) -> Starlette:
     """The app over its parts."""
-    app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
-    app.state.gateway = state
     webhooks = Webhooks(
         state.loaded.fleet, state.ingest, state.oversight.conditions, state.config.gateway, state.health.room
     )
@@ -43,14 +42,23 @@ def make_gateway(state: Gateway) -> FastAPI:
         )
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
-    app.router.routes += [
-        Route("/webhooks/{instance}", webhooks.receive, methods=METHODS),
-        Route("/webhooks/{instance}/{path:path}", webhooks.receive, methods=METHODS),
-        Route("/healthz", healthz),
-        Route("/readyz", readyz),
-        Route("/metrics", show_metrics),
-        *registry_routes(state.loaded.registry),
-    ]
+    # Beside the API and not in it: what FastAPI does for each request is more than a webhook costs otherwise.
+    return Starlette(
+        routes=[
+            Route("/webhooks/{instance}", webhooks.receive, methods=METHODS),
+            Route("/webhooks/{instance}/{path:path}", webhooks.receive, methods=METHODS),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", show_metrics),
+            *registry_routes(state.loaded.registry),
+            Mount("/", _api(state)),
+        ]
+    )
+
+
+def _api(state: Gateway) -> FastAPI:
+    app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
+    app.state.gateway = state
     for one in (router, instances.router, failures.router, jobs.router, replays.router):
         app.include_router(one)
     app.add_exception_handler(HTTPException, _http_problem)

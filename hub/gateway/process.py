@@ -112,6 +112,7 @@ class GatewayProcess:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                proxy_headers=False,  # nobody asks who called
                 timeout_graceful_shutdown=4,
             )
         )
