@@ -49,8 +49,12 @@ class Heads:
                     if name.startswith(PREFIX):
                         not_text[row] = f"{name}: not UTF-8"
             each.append(head)
-        names = {name for head in each for name in head}
-        return cls(len(each), {name: partial(_column, each, name) for name in names}, not_text)
+        texts = {
+            name: [head.get(name, "") for head in each] for name in {name for head in each for name in head}
+        }
+        heads = cls(len(each), {name: partial(_column, column) for name, column in texts.items()}, not_text)
+        heads._texts = texts
+        return heads
 
     @classmethod
     def joined(cls, several: Sequence[Heads]) -> Heads:
@@ -100,7 +104,7 @@ class Heads:
 
     def faults(self) -> list[tuple[int, str]]:
         """Index and reason of each that is no envelope."""
-        if self._sound():
+        if self.count >= FEW and self._sound():
             return []
         found = []
         for row in range(self.count):
@@ -118,8 +122,8 @@ class Heads:
 
     def _sound(self) -> bool:
         """Quickly, so with false alarms, whether all are envelopes."""
-        if self._not_text or not self.count:
-            return not self._not_text
+        if self._not_text:
+            return False
         times = self.series("ce_time")
         try:
             for day in times.str.head(10).unique().to_list():
@@ -137,8 +141,8 @@ _NEEDED = ("ce_id", "ce_source", "ce_type", "ce_subject")
 _TIME = r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{6})?Z\z"
 
 
-def _column(each: Sequence[Mapping[str, str]], name: str) -> pl.Series:
-    return pl.Series([head.get(name, "") for head in each], dtype=pl.String)
+def _column(texts: Sequence[str]) -> pl.Series:
+    return pl.Series(texts, dtype=pl.String)
 
 
 def _joined(several: Sequence[Heads], name: str) -> pl.Series:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 
 from hub.events.envelope import SPEC_VERSION, Event
 from hub.events.heads import Heads, one_by_one, onward
@@ -155,7 +156,8 @@ class Engine:
         jobs: list[_Job] = []
         for kind, rows in _by_type(heads, {fault.row for fault in refused}).items():
             jobs += self._jobs(kind, batch.take(rows), refused)
-        made = (self._finish(job, result) for job, result in zip(jobs, _results(jobs), strict=True))
+        results = zip(jobs, _results(jobs), strict=True)
+        made = [self._finish(job, result) for job, result in results if result.height]
         return Outcome(heads, [routed for routed in made if routed.rows], refused)
 
     def run_events(self, events: Sequence[Event]) -> tuple[list[Made], list[Refused]]:
@@ -279,10 +281,11 @@ def _values(
     """Per row the value to write, null where there is none; and why, unless a mapping in Python wants none."""
     if compiled.passes_on:
         return pl.Series([batch.values[place] for place in places], dtype=pl.Binary), []
-    data = result.drop(ROW, TO, SUBJECT)
+    fields = [column for column in result if column.name not in (ROW, TO, SUBJECT)]
     if compiled.route.python is None:
-        return encode_batch(compiled.output, data.to_arrow())
-    rows = data.iter_rows(named=True)
+        arrays, names = [column.to_arrow() for column in fields], [column.name for column in fields]
+        return encode_batch(compiled.output, pa.Table.from_arrays(arrays, names))
+    rows = pl.DataFrame(fields).iter_rows(named=True)
     return apart([_by_python(compiled.route.python, row, compiled.output) for row in rows])
 
 

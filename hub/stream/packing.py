@@ -117,8 +117,9 @@ def _ended(place: Place, builder: DefaultRecordBatchBuilder, count: int, now: in
 
 
 def _packed(outputs: Outputs, partitions: Partitions, now: int) -> Iterator[RecordBatch]:
-    headers = {name: texts for name, texts in outputs.headers.items() if (texts != "").any()}
-    if len(outputs) < FEW or any((texts == "").any() for texts in headers.values()):
+    few = len(outputs) < FEW
+    headers = {} if few else {name: texts for name, texts in outputs.headers.items() if (texts != "").any()}
+    if few or any((texts == "").any() for texts in headers.values()):
         yield from _one_by_one(outputs.each(), partitions, now)
         return
     names = list(headers)

@@ -177,9 +177,9 @@ def _forwarded(routed: Sequence[Routed]) -> list[Outputs]:
         rows = np.concatenate([made.rows for made in routed])
         order = pl.Series(np.argsort(rows, kind="stable"))  # so that routes stay in order
         headers, values = {name: texts[order] for name, texts in headers.items()}, values[order]
-    parties = headers["ce_party"]
-    inboxes = {party: topics.inbox(party) for party in parties.unique().to_list()}
-    where = parties.replace_strict(inboxes, return_dtype=pl.String)
+    parties = headers["ce_party"].to_list()
+    inboxes = {party: topics.inbox(party) for party in set(parties)}
+    where = pl.Series([inboxes[party] for party in parties], dtype=pl.String)
     return [Outputs(where, headers["ce_subject"].cast(pl.Binary), values, headers)]
 
 
