@@ -30,13 +30,13 @@ TRANSPORTS.aliases.setdefault("hub", "hub.stream.transport:Transport")  # where 
 
 
 class _Queue(ThrowableQueue):  # type: ignore[misc]  # mode is untyped here
-    """What waits for an agent. Each partition that brings more, while so much waits, is read on only later.
+    """What waits for an agent. While so much does, what more is brought for it is the last for now.
 
     Never full: Faust hands out batches of all agents one after the other, and one for whose queue it had to wait
     would hold up those of all others.
     """
 
-    pressure_high_size, pressure_drop_size = 4, 1
+    pressure_high_size, pressure_drop_size = 2, 1
 
 
 class _App(faust.App):  # type: ignore[misc]
@@ -77,21 +77,25 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
     )
     #: Topics whose first reading begins at their start: see `hub.stream.transport`.
     app.read_again = frozenset()
+    app.agent_for = {topic: runner.name for runner, names in agents.items() for topic in names}
     for runner, names in agents.items():
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)
         app.agent(channel, name=f"hub.{runner.name}")(agent_of(app, runner))
     return app
 
 
-def agent_of(app: Any, runner: Agent) -> Callable[[AsyncIterable[Batch]], Awaitable[None]]:
-    """As Faust takes it: a function over its stream, each of which yields one batch after the other."""
+def agent_of(app: Any, runner: Agent) -> Callable[[AsyncIterable[Sequence[Batch]]], Awaitable[None]]:
+    """As Faust takes it: a function over its stream, which gives the agent one batch after the other."""
 
-    async def current(stream: AsyncIterable[Batch]) -> AsyncIterator[Batch]:
-        async for batch in stream:
-            if batch.fence == app.consumer.fence:  # else its partition was taken back while it was on the way
-                yield batch
+    async def current(stream: AsyncIterable[Sequence[Batch]]) -> AsyncIterator[Batch]:
+        async for batches in stream:
+            for batch in batches:
+                if (
+                    batch.fence == app.consumer.fence
+                ):  # else its partition was taken back while it was on the way
+                    yield batch
 
-    async def agent(stream: AsyncIterable[Batch]) -> None:
+    async def agent(stream: AsyncIterable[Sequence[Batch]]) -> None:
         await runner.agent(current(stream))
 
     return agent

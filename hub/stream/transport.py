@@ -2,8 +2,8 @@
 
 Faust keeps what it is good at: the app, the agents, group membership, assignment, flow control. Its
 acknowledgement, commit and seek machinery loses or repeats events under failure (docs/decisions/0001), so here
-one Faust message is one `Batch`, Faust's commit and seek do nothing, and reading starts where our transactions
-ended (`Standing`).
+one Faust message is what a fetch brought for one agent, a `Batch` per partition, Faust's commit and seek do
+nothing, and reading starts where our transactions ended (`Standing`).
 
 Registered with Faust under the entry point group `faust.transports` as `hub`: broker URL `hub://host:port`.
 """
@@ -11,14 +11,15 @@ Registered with Faust under the entry point group `faust.transports` as `hub`: b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 
 import aiokafka
 import structlog
 from aiokafka import TopicPartition
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import consumer, fetcher
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from confluent_kafka import KafkaException
@@ -32,6 +33,9 @@ from hub.stream.standing import Standing
 
 log = structlog.get_logger()
 
+#: Seconds between two fetches of one broker under load, and how many it is asked at once after a pause.
+_GATHER_S, _AT_ONCE = 0.03, 6
+
 
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
     """aiokafka's walk over what was fetched, which knows aborted transactions and gaps, in whole record batches."""
@@ -41,9 +45,30 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
         return chunk
 
 
-# The fetcher has no other place to say what it is to use; nothing else in a worker reads by aiokafka.
+class _Fetcher(fetcher.Fetcher):  # type: ignore[misc]
+    """aiokafka's fetcher, which under load asks a broker every `_GATHER_S` and no more often.
+
+    Every fetch asks for every partition, some 40 µs of work here and there for each, and mostly brings a record or
+    two, which then lead to a transaction of their own: so a busy hub would spend itself on asking. After a pause
+    it asks a few times at once, as one event on its way through the stages needs.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._due: dict[int, float] = {}
+
+    async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
+        now = self._loop.time()
+        due = max(self._due.get(node_id, 0.0), now - _AT_ONCE * _GATHER_S)
+        self._due[node_id] = due + _GATHER_S
+        await asyncio.sleep(max(due - now, 0.0))
+        return bool(await super()._proc_fetch_request(assignment, node_id, request))
+
+
+# aiokafka has no other place to say what it is to use; nothing else in a worker reads by it.
 fetcher.PartitionRecords = _Records
 fetcher.MemoryRecords = Chunks
+consumer.Fetcher = _Fetcher
 
 
 class _Listener(driver.ConsumerRebalanceListener):  # type: ignore[misc]  # Faust is untyped here
@@ -163,7 +188,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
 
 
 class Consumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's consumer, one message per batch."""
+    """Faust's consumer of batches."""
 
     RebalanceListener: ClassVar[type] = _Listener
 
@@ -191,8 +216,11 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         with suppress(TimeoutError):
             asyncio.run_coroutine_threadsafe(closing, self._thread.thread_loop).result(timeout)
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:
-        """Batches as they come. In place of Faust's own, which drops what comes while partitions are paused."""
+    async def getmany(self, timeout: float) -> AsyncIterator[ConsumerMessage]:
+        """Batches as they come: of each fetch, all that are for one agent in one message.
+
+        In place of Faust's own, which drops what comes while partitions are paused.
+        """
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
         partitions = frozenset(self._get_active_partitions())  # a copy: Faust's own set changes meanwhile
@@ -204,11 +232,23 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
         if batches is None:
             await self._begin()
             return
+        for_agents: dict[str, list[Batch]] = defaultdict(list)
         for batch in batches:
-            if batch.fence != self.fence:
+            for_agents[self.app.agent_for[batch.topic]].append(batch)
+        for together in for_agents.values():
+            if together[0].fence != self.fence:
                 return  # taken back; the rest will be read again
-            tp = TP(batch.topic, batch.partition)
-            yield tp, self._to_message(tp, batch)
+            yield self._to_message(together)
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Hand on what comes. In place of Faust's own, which makes four tasks of every message."""
+        try:
+            while not (self.should_stop or fetcher.should_stop):
+                async for message in self.getmany(1.0):
+                    await self.callback(message)
+        except self.consumer_stopped_errors:
+            if not self.app.should_stop:
+                raise
 
     async def _begin(self) -> None:
         """Ask where our transactions ended, stable offsets only, which aiokafka cannot, and go there."""
@@ -231,11 +271,12 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             self.app.read_again = frozenset()
             await self.app.on_positioned(positions)
 
-    def _to_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
-        # Faust takes the offset for no more than to drop what it has read before.
-        empty: tuple[Any, ...] = (0.0, 0, [], None, batch, None, 0, 0)
+    def _to_message(self, batches: Sequence[Batch]) -> ConsumerMessage:
+        # Of the place, Faust needs no more than the topic: to find the agent.
+        tp = TP(*batches[0].place)
+        empty: tuple[Any, ...] = (0.0, 0, [], None, batches, None, 0, 0)
         generation = self.app.consumer_generation_id
-        return ConsumerMessage(*tp, batch.number, *empty, tp, generation_id=generation)
+        return ConsumerMessage(*tp, batches[0].number, *empty, tp, generation_id=generation)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Stop handing out, also where nothing was assigned: Faust clears its queues after the assignment."""
@@ -245,10 +286,20 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
     async def perform_seek(self) -> None:
         """Not here: Faust asks in several places at once, and wedges for ever where the answer takes long."""
 
+    def on_buffer_full(self, tp: TP) -> None:
+        """An agent has enough for now, of all its partitions."""
+        for one in self._of_the_same_agent(tp):
+            super().on_buffer_full(one)
+
     def on_buffer_drop(self, tp: TP) -> None:
-        """A stage has room again."""
-        super().on_buffer_drop(tp)
+        """An agent has room again."""
+        for one in self._of_the_same_agent(tp):
+            super().on_buffer_drop(one)
         self._room.set()
+
+    def _of_the_same_agent(self, tp: TP) -> list[TP]:
+        agents = self.app.agent_for
+        return [one for one in self.assignment() if agents[one.topic] == agents[tp.topic]]
 
     def resume_partitions(self, tps: Iterable[TP]) -> None:
         """Fetch from these again."""

@@ -179,10 +179,10 @@ class Worker:
         kind = "commit" if name.endswith("-commit") else "process"
         return self.threads.setdefault(kind, Held())
 
-    async def _stream(self) -> AsyncIterator[Batch]:
+    async def _stream(self) -> AsyncIterator[Sequence[Batch]]:
         while True:
             while self.on_the_way:
-                yield self.on_the_way.popleft()
+                yield [self.on_the_way.popleft()]
             self._arrived.clear()
             await self._arrived.wait()
 
