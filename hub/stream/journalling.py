@@ -17,7 +17,7 @@ from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.sdk.errors import Reject
 from hub.stream import topics
-from hub.stream.progress import waits_for
+from hub.stream.progress import moved, waits_for
 from hub.stream.records import Batch, Output, Record
 
 _AT_ONCE = 5_000  # entries in one transaction of the journal
@@ -58,6 +58,7 @@ class Journalling:
             try:
                 write()
                 waits_for("")
+                moved()  # of a backlog's entries one transaction has so many that it takes long
                 return
             except JournalAwayError as error:
                 waits_for(str(error))
