@@ -1,4 +1,5 @@
-"""A licence fee is paid, the payer is written to, and the receipt of the email closes the case: on a running hub."""
+"""A licence fee is paid, the licence is renewed, somebody is written to, and the receipt of the email closes the case:
+on a running hub."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from connectors.govuk_notify.simulator import NotifySimulator
+from connectors.premises_licensing.simulator import SILENT, PremisesSimulator
 from hub.cli.up import free_port
 from hub.delivery.receiver import Received
 from hub.sdk.simulator import LOST
 from hub.testing.live import LiveHub, live_hub, until
 
 BIRMINGHAM = "E08000025"
-FEE = "licensing.fee.paid"
+FEE, RENEWED = "licensing.fee.paid", "licensing.premises-licence.renewed"
 TAKEN, ARRIVED, FAILED = (f"notifications.message.{verb}" for verb in ("accepted", "delivered", "failed"))
 TOLD = [FEE, TAKEN, ARRIVED, FAILED]
 
@@ -29,16 +31,31 @@ def notify() -> Iterator[NotifySimulator]:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, root: Path, notify: NotifySimulator) -> Iterator[LiveHub]:
-    """A hub on which Birmingham has GOV.UK Pay and GOV.UK Notify."""
+def premises() -> Iterator[PremisesSimulator]:
+    simulator = PremisesSimulator(seed=12)
+    with simulator.running():
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def hub(
+    tmp_path_factory: pytest.TempPathFactory, root: Path, notify: NotifySimulator, premises: PremisesSimulator
+) -> Iterator[LiveHub]:
+    """A hub on which Birmingham has GOV.UK Pay, GOV.UK Notify, and its register of premises licences."""
     folder = tmp_path_factory.mktemp("closed")
-    settings = notify.config()
-    for name in ("api_key", "callback_token"):
-        (folder / f"notify-{name}").write_text(settings[name])
-        settings[name] = {"file": f"notify-{name}"}
-    more = {"birmingham-notify": {"connector": "govuk_notify", "party": BIRMINGHAM, "config": settings}}
+    more = {
+        "birmingham-notify": ("govuk_notify", notify.config(), ("api_key", "callback_token")),
+        "birmingham-premises": ("premises_licensing", premises.config(), ("sftp_password",)),
+    }
+    instances = {}
+    for name, (connector, settings, secret) in more.items():
+        for field in secret:
+            (folder / f"{name}-{field}").write_text(settings[field])
+            settings[field] = {"file": f"{name}-{field}"}
+        instances[name] = {"connector": connector, "party": BIRMINGHAM, "config": settings}
     kafka = os.environ.get("HUB_TEST_KAFKA", "embedded")
-    with live_hub(folder, root, kafka, more_instances=more) as running:
+    fast = {"allow_local": True, "speed": 1_000}
+    with live_hub(folder, root, kafka, more_instances=instances, delivery=fast) as running:
         notify.webhook_url = f"{running.gateway}/webhooks/birmingham-notify"
         yield running
 
@@ -93,3 +110,31 @@ def test_on_a_bad_day_nobody_is_written_to_twice_and_nobody_is_forgotten(
         }
         assert max(Counter(one.id for one in council.received).values()) == 1
     assert sorted(one["email_address"] for one in notify.notifications[before:]) == sorted(payers)
+
+
+def test_a_fee_renews_the_licence_and_the_receipt_of_an_email_to_the_licensee_closes_the_case(
+    hub: LiveHub, notify: NotifySimulator, premises: PremisesSimulator
+) -> None:
+    """On a bad day: answers are lost, and the back office is slow to look."""
+    before, met = len(notify.notifications), len(notify.requests)
+    references = [f"PREM/2026/{number:03}" for number in range(5)]
+    for reference in references:
+        premises.change(reference, LicenceEndDate="20/03/2026")
+    notify.faults, premises.faults = {LOST: 0.3, "503": 0.2}, {SILENT: 0.5}
+    with hub.subscriber(BIRMINGHAM, types=[FEE, RENEWED, TAKEN, ARRIVED]) as council:
+        pay = hub.simulators["birmingham-pay"]
+        kind = {"licence_type": "premises"}
+        paid = {pay.paid_payment(reference, 19_000, metadata=kind) for reference in references}
+        pay.paid_payment("TAXI/2026/1", 12_500, metadata={"licence_type": "taxi-driver"})
+        # Half of all calls fail, for a while: for ever, the retries would come to waits of hours.
+        assert until(lambda: sum(bool(one.fault) for one in notify.requests[met:]) >= 4)
+        notify.have("a good day")
+        premises.have("a good day")
+        whole = sorted([FEE, RENEWED, TAKEN, ARRIVED])
+        assert council.wait(lambda got: closed(got) >= 5 and len(got) >= 21, 60)
+        assert sorted(map(sorted, cases(council.received).values())) == sorted([*[whole] * 5, [FEE]])
+    assert set(premises.renewed) == paid
+    assert {premises.register[one]["LicenceEndDate"] for one in references} == {"20/03/2027"}
+    written = [one["email_address"] for one in notify.notifications[before:]]
+    assert sorted(written) == [f"licensee+{one.lower().replace('/', '-')}@example.com" for one in references]
+    assert "example.com" not in (hub.data_dir / "up.log").read_text()
