@@ -11,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from connectors.govuk_notify.simulator import NotifySimulator
-from connectors.premises_licensing.simulator import SILENT, PremisesSimulator
+from connectors.premises_licensing.simulator import PremisesSimulator
 from hub.cli.up import free_port
 from hub.delivery.receiver import Received
 from hub.sdk.simulator import LOST
-from hub.testing.live import LiveHub, live_hub, until
+from hub.testing.journeys.base import Player
+from hub.testing.journeys.licence_fees import LicenceFees
+from hub.testing.live import COUNCILS, LiveHub, as_instance, live_hub, until
 
 BIRMINGHAM = "E08000025"
-FEE, RENEWED = "licensing.fee.paid", "licensing.premises-licence.renewed"
+FEE = "licensing.fee.paid"
 TAKEN, ARRIVED, FAILED = (f"notifications.message.{verb}" for verb in ("accepted", "delivered", "failed"))
 TOLD = [FEE, TAKEN, ARRIVED, FAILED]
 
@@ -43,16 +45,8 @@ def hub(
 ) -> Iterator[LiveHub]:
     """A hub on which Birmingham has GOV.UK Pay, GOV.UK Notify, and its register of premises licences."""
     folder = tmp_path_factory.mktemp("closed")
-    more = {
-        "birmingham-notify": ("govuk_notify", notify.config(), ("api_key", "callback_token")),
-        "birmingham-premises": ("premises_licensing", premises.config(), ("sftp_password",)),
-    }
-    instances = {}
-    for name, (connector, settings, secret) in more.items():
-        for field in secret:
-            (folder / f"{name}-{field}").write_text(settings[field])
-            settings[field] = {"file": f"{name}-{field}"}
-        instances[name] = {"connector": connector, "party": BIRMINGHAM, "config": settings}
+    instances = as_instance(folder, "birmingham-notify", BIRMINGHAM, notify)
+    instances |= as_instance(folder, "birmingham-premises", BIRMINGHAM, premises)
     kafka = os.environ.get("HUB_TEST_KAFKA", "embedded")
     fast = {"allow_local": True, "speed": 1_000}
     with live_hub(folder, root, kafka, more_instances=instances, delivery=fast) as running:
@@ -115,26 +109,12 @@ def test_on_a_bad_day_nobody_is_written_to_twice_and_nobody_is_forgotten(
 def test_a_fee_renews_the_licence_and_the_receipt_of_an_email_to_the_licensee_closes_the_case(
     hub: LiveHub, notify: NotifySimulator, premises: PremisesSimulator
 ) -> None:
-    """On a bad day: answers are lost, and the back office is slow to look."""
-    before, met = len(notify.notifications), len(notify.requests)
-    references = [f"PREM/2026/{number:03}" for number in range(5)]
-    for reference in references:
-        premises.change(reference, LicenceEndDate="20/03/2026")
-    notify.faults, premises.faults = {LOST: 0.3, "503": 0.2}, {SILENT: 0.5}
-    with hub.subscriber(BIRMINGHAM, types=[FEE, RENEWED, TAKEN, ARRIVED]) as council:
-        pay = hub.simulators["birmingham-pay"]
-        kind = {"licence_type": "premises"}
-        paid = {pay.paid_payment(reference, 19_000, metadata=kind) for reference in references}
-        pay.paid_payment("TAXI/2026/1", 12_500, metadata={"licence_type": "taxi-driver"})
-        # Half of all calls fail, for a while: for ever, the retries would come to waits of hours.
-        assert until(lambda: sum(bool(one.fault) for one in notify.requests[met:]) >= 4)
-        notify.have("a good day")
-        premises.have("a good day")
-        whole = sorted([FEE, RENEWED, TAKEN, ARRIVED])
-        assert council.wait(lambda got: closed(got) >= 5 and len(got) >= 21, 60)
-        assert sorted(map(sorted, cases(council.received).values())) == sorted([*[whole] * 5, [FEE]])
-    assert set(premises.renewed) == paid
-    assert {premises.register[one]["LicenceEndDate"] for one in references} == {"20/03/2027"}
-    written = [one["email_address"] for one in notify.notifications[before:]]
-    assert sorted(written) == [f"licensee+{one.lower().replace('/', '-')}@example.com" for one in references]
+    players = [Player(name, COUNCILS[name], pay) for name, pay in hub.simulators.items()]
+    players += [
+        Player("birmingham-notify", BIRMINGHAM, notify),
+        Player("birmingham-premises", BIRMINGHAM, premises),
+    ]
+    report = LicenceFees(players).play(hub)
+    assert report.right, report
+    assert report.expected == 2 * 5 * 4 + 5 * 5 + 1
     assert "example.com" not in (hub.data_dir / "up.log").read_text()
