@@ -34,7 +34,7 @@ _WITHDRAWN = ("revoked", "entered-in-error")
 
 
 @cache
-def _key() -> RSAKey:
+def _made_key() -> RSAKey:
     return RSAKey.generate_key(2048, private=True)
 
 
@@ -79,8 +79,10 @@ class CareSimulator(MllpSimulator):
         "messages overtake": {"late": 0.6, "twice": 0.3},
     }
 
-    def __init__(self, clock: Clock | None = None, seed: int | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, seed: int | None = None, *, private_key: str = "") -> None:
+        """`private_key` (PEM) is the one whose public half is registered; one that is made otherwise."""
         super().__init__(clock, seed)
+        self._key = RSAKey.import_key(private_key) if private_key else _made_key()
         self.held: dict[str, Held] = {}
         self.sent: list[Sent] = []
         self.tokens: set[str] = set()
@@ -115,7 +117,7 @@ class CareSimulator(MllpSimulator):
             "token_url": f"{self.url}/oauth2/token",
             "api_key": "simulated-api-key",
             "key_id": "test-1",
-            "private_key": _key().as_pem(private=True).decode(),
+            "private_key": self._key.as_pem(private=True).decode(),
             "peer_host": "127.0.0.1",
             "peer_port": self.mllp_port,
         }
@@ -214,7 +216,7 @@ class CareSimulator(MllpSimulator):
     async def _give_token(self, incoming: Incoming) -> Response:
         form = dict(parse_qsl((await incoming.body()).decode()))
         try:
-            token = jwt.decode(form.get("client_assertion", ""), _key(), algorithms=["RS512"])
+            token = jwt.decode(form.get("client_assertion", ""), self._key, algorithms=["RS512"])
         except (JoseError, ValueError):
             return JSONResponse({"error": "invalid_client"}, 401)
         claims = token.claims

@@ -18,7 +18,7 @@ class Config(ConnectorConfig):
     drivers: Path = Field(
         description=(
             "CSV file with the columns licence_reference and driving_licence_number, one driver a line. "
-            "It is read anew for every page, so it may be replaced at any time."
+            "Relative to hub.yaml. It is read anew for every page, so it may be replaced at any time."
         )
     )
     base_url: str = Field(

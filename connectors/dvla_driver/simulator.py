@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +49,13 @@ class DvlaSimulator(Simulator):
         "key revoked": {"403": 1.0},
     }
 
-    def __init__(self, clock: Clock | None = None, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        seed: int | None = None,
+        drivers: Mapping[str, str] | None = None,
+    ) -> None:
+        """`drivers` is a council's list, by reference, of which all are in good standing; one of its own otherwise."""
         super().__init__(clock, seed)
         self.drivers: dict[str, dict[str, Any]] = {}
         self.numbers: dict[str, str] = {}
@@ -58,7 +65,11 @@ class DvlaSimulator(Simulator):
         self.logins = 0
         self._folder = TemporaryDirectory(prefix="dvla-")
         self._key = OctKey.generate_key(256)
-        self.license_driver("TAXI-00000")
+        for reference, number in (drivers or {}).items():
+            self.drivers[number] = _valid(number, self.clock.now().date())
+            self.license_driver(reference, number)
+        if not drivers:
+            self.license_driver("TAXI-00000")
 
     def config(self) -> dict[str, Any]:
         """Settings of an instance."""

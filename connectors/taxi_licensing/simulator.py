@@ -154,7 +154,7 @@ class TaxiSimulator(FileSimulator):
         else:
             body = path.read_bytes() if path.is_file() else None
             errors = self.national.take(name, body, self.clock.now())
-        job = f"{name}-{len(self._jobs) + 1}"
+        job = f"{name}-{self.random.getrandbits(48):012x}"  # another for ever, also after a restart
         self._jobs[job] = _Job(errors, endless=bool(self.draw(ENDLESS)))
         return JSONResponse({"jobName": job}, 201)
 

@@ -88,14 +88,14 @@ def _hung_up() -> bool:
 def _shown(config: Path, data_dir: Path) -> Iterator[None]:
     """The demo, played beside the hub, and every step of every event on the terminal."""
     from hub.cli.client import Client
-    from hub.cli.demo import play, print_report
+    from hub.cli.demo import play, print_reports
     from hub.cli.events import step_line
 
     over = threading.Event()
     failed: list[BaseException] = []
 
-    def after(report: Any) -> None:
-        print_report(report)
+    def after(reports: Any) -> None:
+        print_reports(reports)
         typer.echo(f"Next: {sys.argv[0]} failures list; {sys.argv[0]} events trace PREM/2026/0001")
         over.wait()
 

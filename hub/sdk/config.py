@@ -34,7 +34,7 @@ class ConnectorConfig(BaseSettings):
 
     @classmethod
     def load(cls, instance: str, values: Mapping[str, Any], base: Path) -> ConnectorConfig:
-        """Resolve references (`{env: NAME}`, `{file: PATH}` relative to `base`) and validate.
+        """Resolve references (`{env: NAME}`, `{file: PATH}`) and paths, both relative to `base`, and validate.
 
         Raises ValueError naming the field where a reference leads nowhere or a secret stands in plain text,
         and pydantic's ValidationError for the rest.
@@ -57,7 +57,7 @@ class ConnectorConfig(BaseSettings):
                     raise ValueError(f"{name}: there is no file {where} beside hub.yaml")
                 return path.read_text().strip()
         field = cls.model_fields.get(name)
-        secret = field is not None and SecretStr in (field.annotation, *get_args(field.annotation))
-        if secret and value is not None:
+        kinds = (field.annotation, *get_args(field.annotation)) if field else ()
+        if SecretStr in kinds and value is not None:
             raise ValueError(f"{name}: a secret is given by reference, {{env: NAME}} or {{file: PATH}}")
-        return value
+        return base / value if Path in kinds and isinstance(value, str) else value

@@ -60,7 +60,7 @@ class FileDropSource(Source[C, R], Generic[C, R]):
     patience: ClassVar[timedelta] = timedelta(minutes=2)
     #: Names of the files, as a shell pattern, case and all.
     pattern: ClassVar[str] = "*"
-    #: How long a file must not have changed before it counts as complete.
+    #: How long a file must not have changed before it counts as complete, unless the config has it.
     settled_after: ClassVar[timedelta] = timedelta(seconds=10)
     #: Where the system leaves an empty file when a file is complete: its name, `{name}.done`. Empty: no marker.
     marker: ClassVar[str] = ""
@@ -95,7 +95,8 @@ class FileDropSource(Source[C, R], Generic[C, R]):
         long we have seen it with this size and time."""
         if self.marker:
             return self.marker.format(name=found.name) in listed
-        return unchanged_s >= self.settled_after.total_seconds()
+        told = self.config.settled_after_seconds if isinstance(self.config, FileSettings) else None
+        return unchanged_s >= (self.settled_after.total_seconds() if told is None else told)
 
 
 class Change(Record, Generic[R]):

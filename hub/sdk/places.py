@@ -61,6 +61,14 @@ class FileSettings(ConnectorConfig):
     """
 
     folder: str = Field(description="The folder: a path on this machine, or on the SFTP server.")
+    settled_after_seconds: float | None = Field(
+        default=None,
+        ge=0,
+        description=(
+            "How long a file must not have changed before it is taken; unset, as long as the connector says. "
+            "0 for a system that leaves whole files, under another name first."
+        ),
+    )
     sftp_host: str = Field(default="", description="Host of the SFTP server; empty for a local folder.")
     sftp_port: int = Field(default=22, ge=1, le=65_535, description="Port of the SFTP server.")
     sftp_user: str = Field(default="", description="User to log in as.")

@@ -19,8 +19,11 @@ import yaml
 
 from connectors.govuk_pay.simulator import PaySimulator
 from hub.delivery.receiver import Received, Receiver
-from hub.delivery.signing import Secret
 from hub.gateway.client import Client
+from hub.sdk.simulator import Simulator
+from hub.testing.journeys.base import subscribed, until
+
+__all__ = ["COUNCILS", "LiveHub", "as_instance", "live_hub", "until", "write_config"]
 
 COUNCILS = {"birmingham-pay": "E08000025", "westminster-pay": "E09000033"}
 
@@ -50,6 +53,32 @@ def write_config(folder: Path, root: Path, **sections: Any) -> Path:
     path = folder / "hub.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
+
+
+#: Settings that are secrets in any connector.
+_SECRETS = frozenset(
+    ("api_key", "callback_token", "inbound_token", "password", "private_key", "sftp_password", "shared_key")
+)
+
+
+def as_instance(
+    folder: Path, name: str, party: str, simulator: Simulator, /, **settings: Any
+) -> dict[str, dict[str, Any]]:
+    """The instance that speaks to a simulator, as it stands in the `hub.yaml` of `folder`: secrets in files beside it.
+
+    `settings` replace those that the simulator gives; None leaves one out.
+    """
+    told: dict[str, Any] = {}
+    for setting, value in (simulator.config() | settings).items():
+        if setting in _SECRETS and value is not None:
+            (folder / f"{name}-{setting}").write_text(value)
+            told[setting] = {"file": f"{name}-{setting}"}
+        elif value is not None:
+            told[setting] = (
+                list(value) if isinstance(value, tuple) else str(value) if isinstance(value, Path) else value
+            )
+    connector = type(simulator).__module__.split(".")[1]
+    return {name: {"connector": connector, "party": party, "poll_every_s": 0.2, "config": told}}
 
 
 @dataclass
@@ -133,13 +162,8 @@ class LiveHub:
         self, party: str, answer: Callable[[Received], int] | None = None, **asked: Any
     ) -> Iterator[Receiver]:
         """A subscriber that verifies every signature, subscribed for the length of the block."""
-        receiver = Receiver(answer)
-        with receiver.running() as url:
-            made = self.client.post("/v1/subscriptions", {"party": party, "url": url, **asked})
-            receiver.secret = Secret(made["secret"])
-            receiver.subscription_id = made["id"]
+        with subscribed(lambda: self.client, party, answer, **asked) as receiver:
             yield receiver
-            self.client.delete(f"/v1/subscriptions/{made['id']}")
 
 
 @contextmanager
@@ -158,13 +182,3 @@ def live_hub(
             yield hub
         finally:
             hub.stop()
-
-
-def until(done: Callable[[], bool], timeout: float = 30) -> bool:
-    """Whether `done()` came to hold in time."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if done():
-            return True
-        time.sleep(0.1)
-    return done()

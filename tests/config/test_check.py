@@ -58,14 +58,14 @@ BROKEN = [
         "hub.yaml",
         "connector: govuk_pay",
         "connector: govuk_pya",
-        "hub.yaml:10",
+        "hub.yaml:11",
         "no connector named govuk_pya",
     ),
     (
         "hub.yaml",
         "party: E08000025",
         "party: E08000099",
-        "hub.yaml:11",
+        "hub.yaml:12",
         "party E08000099, which is not listed",
     ),
     ("hub.yaml", "{file: deploy/demo/birmingham-pay.api-key}", "api_test_plain", "hub.yaml:", "by reference"),
@@ -119,6 +119,6 @@ def test_hub_up_says_the_same_and_starts_nothing(project: Path) -> None:
     edit(project / "hub.yaml", "party: E08000025", "party: E08000099")
     result = run("up", project)
     assert result.exit_code == 2
-    assert "hub.yaml:11" in result.output
+    assert "hub.yaml:12" in result.output
     assert not (project / "data" / "kafka" / "data").exists()
     assert not (project / "data" / "hub.json").exists()

@@ -1,4 +1,5 @@
-"""A licence fee is paid, the payer is written to, and the receipt of the email closes the case: on a running hub."""
+"""A licence fee is paid, the licence is renewed, somebody is written to, and the receipt of the email closes the case:
+on a running hub."""
 
 from __future__ import annotations
 
@@ -10,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from connectors.govuk_notify.simulator import NotifySimulator
+from connectors.premises_licensing.simulator import PremisesSimulator
 from hub.cli.up import free_port
 from hub.delivery.receiver import Received
 from hub.sdk.simulator import LOST
-from hub.testing.live import LiveHub, live_hub, until
+from hub.testing.journeys.base import Player
+from hub.testing.journeys.licence_fees import LicenceFees
+from hub.testing.live import COUNCILS, LiveHub, as_instance, live_hub, until
 
 BIRMINGHAM = "E08000025"
 FEE = "licensing.fee.paid"
@@ -29,16 +33,23 @@ def notify() -> Iterator[NotifySimulator]:
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory, root: Path, notify: NotifySimulator) -> Iterator[LiveHub]:
-    """A hub on which Birmingham has GOV.UK Pay and GOV.UK Notify."""
+def premises() -> Iterator[PremisesSimulator]:
+    simulator = PremisesSimulator(seed=12)
+    with simulator.running():
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def hub(
+    tmp_path_factory: pytest.TempPathFactory, root: Path, notify: NotifySimulator, premises: PremisesSimulator
+) -> Iterator[LiveHub]:
+    """A hub on which Birmingham has GOV.UK Pay, GOV.UK Notify, and its register of premises licences."""
     folder = tmp_path_factory.mktemp("closed")
-    settings = notify.config()
-    for name in ("api_key", "callback_token"):
-        (folder / f"notify-{name}").write_text(settings[name])
-        settings[name] = {"file": f"notify-{name}"}
-    more = {"birmingham-notify": {"connector": "govuk_notify", "party": BIRMINGHAM, "config": settings}}
+    instances = as_instance(folder, "birmingham-notify", BIRMINGHAM, notify)
+    instances |= as_instance(folder, "birmingham-premises", BIRMINGHAM, premises)
     kafka = os.environ.get("HUB_TEST_KAFKA", "embedded")
-    with live_hub(folder, root, kafka, more_instances=more) as running:
+    fast = {"allow_local": True, "speed": 1_000}
+    with live_hub(folder, root, kafka, more_instances=instances, delivery=fast) as running:
         notify.webhook_url = f"{running.gateway}/webhooks/birmingham-notify"
         yield running
 
@@ -93,3 +104,17 @@ def test_on_a_bad_day_nobody_is_written_to_twice_and_nobody_is_forgotten(
         }
         assert max(Counter(one.id for one in council.received).values()) == 1
     assert sorted(one["email_address"] for one in notify.notifications[before:]) == sorted(payers)
+
+
+def test_a_fee_renews_the_licence_and_the_receipt_of_an_email_to_the_licensee_closes_the_case(
+    hub: LiveHub, notify: NotifySimulator, premises: PremisesSimulator
+) -> None:
+    players = [Player(name, COUNCILS[name], pay) for name, pay in hub.simulators.items()]
+    players += [
+        Player("birmingham-notify", BIRMINGHAM, notify),
+        Player("birmingham-premises", BIRMINGHAM, premises),
+    ]
+    report = LicenceFees(players).play(hub)
+    assert report.right, report
+    assert report.expected == 2 * 5 * 4 + 5 * 5 + 1
+    assert "example.com" not in (hub.data_dir / "up.log").read_text()

@@ -4,30 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from connectors.care_messages.bundles import correlation
 from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation
 from connectors.care_referrals.simulator import CareSimulator
-from connectors.nhs_mesh.simulator import OURS, MeshSimulator
+from connectors.nhs_mesh.simulator import MeshSimulator
 from hub.cli.up import free_port
 from hub.gateway.client import ClientError
 from hub.sdk import Clock
 from hub.sdk.hl7 import Message
 from hub.sdk.mllp_simulator import send
-from hub.testing.live import LiveHub, live_hub, until
+from hub.testing.journeys.base import Player
+from hub.testing.journeys.care_referrals import CareReferrals, answers_by_mesh, held
+from hub.testing.live import LiveHub, as_instance, live_hub, until
 
 ST_EBBA, BIRMINGHAM = "st-ebba", "E08000025"
 THEATRE = "hl7:THEATRE|ST%20EBBA"
-REQUESTED, UPDATED, CANCELLED = (f"care.referral.{verb}" for verb in ("requested", "updated", "cancelled"))
 
 
 @dataclass
@@ -46,16 +45,6 @@ class Care:
         self.hospital.webhook_url = f"{self.hub.gateway}/webhooks/hospital"
         self.council.webhook_url = f"{self.hub.gateway}/webhooks/council"
 
-    def held(self, correlation_id: str) -> str:
-        """How the referral stands with the council; empty while it has none."""
-        held = self.council.held.get(correlation_id)
-        return held.status if held else ""
-
-    def answers_by_mesh(self) -> list[Message]:
-        """What is in the ward's mailbox."""
-        ours = [one for one in self.ward.messages.values() if one.sender == OURS and one.status == "accepted"]
-        return [Message.parse(one.body) for one in ours]
-
 
 @pytest.fixture(scope="module")
 def care(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Care]:
@@ -73,33 +62,16 @@ def care(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Care]
             "theatre": (ST_EBBA, theatre, {"speaks": ["mllp"], "addresses": [THEATRE], "listen_port": port}),
             "council": (BIRMINGHAM, council, {"speaks": ["bars"], "addresses": [COUNCIL, DESK]}),
         }
-        instances = {
-            name: {
-                "connector": "nhs_mesh" if name == "ward" else "care_referrals",
-                "party": party,
-                "poll_every_s": 0.2,
-                "config": settings(folder, name, simulator.config() | more)
-                | {"partners": to_council if party == ST_EBBA else to_hospital},
-            }
-            for name, (party, simulator, more) in sides.items()
-        }
+        instances = {}
+        for name, (party, simulator, more) in sides.items():
+            partners = to_council if party == ST_EBBA else to_hospital
+            instances |= as_instance(folder, name, party, simulator, partners=partners, **more)
         parties = {party: {"name": party} for party in (ST_EBBA, BIRMINGHAM, "E09000033")}
         kafka = os.environ.get("HUB_TEST_KAFKA", "embedded")
         with live_hub(folder, root, kafka, parties=parties, more_instances=instances) as hub:
             made = Care(hub, hospital, ward, theatre, council, port)
             made.aim()
             yield made
-
-
-def settings(folder: Path, name: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """As `hub.yaml` has them: secrets in files."""
-    told: dict[str, Any] = {}
-    for field, value in config.items():
-        told[field] = list(value) if isinstance(value, tuple) else value
-        if field in ("inbound_token", "private_key", "password", "shared_key"):
-            (folder / f"{name}-{field}").write_text(value)
-            told[field] = {"file": f"{name}-{field}"}
-    return told
 
 
 @pytest.fixture(autouse=True)
@@ -112,7 +84,7 @@ def _good_day(care: Care) -> Iterator[None]:
 @pytest.mark.parametrize(("accept", "status"), [(True, "planned"), (False, "cancelled")])
 def test_a_hospital_hears_by_bars_what_social_care_decided(care: Care, accept: bool, status: str) -> None:
     talk = care.hospital.refer()
-    assert until(lambda: care.held(talk.correlation_id) == "active")
+    assert until(lambda: held(care.council, talk.correlation_id) == "active")
     care.council.decide(talk.correlation_id, accept)
     answer = lambda: care.hospital.held.get(talk.correlation_id)  # noqa: E731
     assert until(lambda: answer() is not None)
@@ -133,11 +105,11 @@ def test_a_ward_without_an_api_hears_by_mesh_in_its_own_language_under_its_own_n
     talk = Conversation(care.ward.clock.now(), correlation_id="77120/B")
     asked = care.ward.refer("ref_i12", 0, talk)
     council_id = correlation("77120/B")
-    assert until(lambda: care.held(council_id) == "active")
+    assert until(lambda: held(care.council, council_id) == "active")
     assert until(lambda: asked.status == "acknowledged")
     care.council.decide(council_id)
-    assert until(lambda: len(care.answers_by_mesh()) == 1)
-    (told,) = care.answers_by_mesh()
+    assert until(lambda: len(answers_by_mesh(care.ward)) == 1)
+    (told,) = answers_by_mesh(care.ward)
     assert [told.get(place) for place in ("MSH-9.1", "RF1-1", "RF1-6")] == ["RRI", "A", "77120/B"]
     assert told.get("MSA-2") == Message.parse(asked.body).get("MSH-10")
 
@@ -147,67 +119,42 @@ def test_a_theatre_system_hears_by_mllp_after_its_referral_was_acknowledged(care
     message = talk.hl7("ref_i12").replace(b"WARDDESK", b"THEATRE")
     (acknowledged,) = asyncio.run(send("127.0.0.1", care.theatre_port, [message]))
     assert acknowledged.get("MSA-1") == "CA"  # kept safe: its MSH-15 asks for that word
-    assert until(lambda: care.held(talk.correlation_id) == "active")
+    assert until(lambda: held(care.council, talk.correlation_id) == "active")
     care.council.decide(talk.correlation_id, accept=False)
     assert until(lambda: bool(care.theatre.taken))
     told = Message.parse(care.theatre.taken[0])
     assert [told.get(place) for place in ("MSH-9.1", "RF1-1", "RF1-6")] == ["RRI", "R", talk.correlation_id]
 
 
-def test_updates_and_cancellations_overtake_each_other_and_all_referrals_end_right(care: Care) -> None:
-    care.hospital.have("messages overtake")
-    expected: dict[str, Counter[str]] = {}
-    ends: dict[str, tuple[str, datetime]] = {}
-    with care.hub.subscriber(BIRMINGHAM, types=["care.referral.*"]) as listener:
-        for number in range(12):
-            talk = care.hospital.refer()
-            care.hospital.say(talk, "request_update", 60)
-            expected[talk.correlation_id] = Counter((REQUESTED, UPDATED))
-            ends[talk.correlation_id] = ("active", talk.begun + timedelta(seconds=60))
-            if number % 2:
-                care.hospital.say(talk, "request_cancel", 90)
-                expected[talk.correlation_id][CANCELLED] += 1
-                ends[talk.correlation_id] = ("revoked", talk.begun + timedelta(seconds=90))
-        done = lambda: all(  # noqa: E731
-            sunk(care.hub, talk) == ["delivered"] * kinds.total() for talk, kinds in expected.items()
-        )
-        assert until(done, 60)
-        heard: dict[str, Counter[str]] = defaultdict(Counter)
-        for one in listener.received:
-            heard[one.attributes["subject"]][one.attributes["type"]] += 1
-        assert heard == expected
-    held = {talk: care.council.held[talk] for talk in ends}
-    assert {talk: (one.status, datetime.fromisoformat(one.version)) for talk, one in held.items()} == ends
-    assert all(set(sent.answers) <= {200, 409} and 200 in sent.answers for sent in care.hospital.sent)
-
-
-def sunk(hub: LiveHub, subject: str) -> list[str]:
-    """What became of each event about a subject that was routed to the council, at its system."""
-    routed = [one["id"] for one in hub.client.get("/v1/events", subject=subject)["items"] if one["route"]]
-    return [
-        delivery["state"]
-        for event_id in routed
-        for delivery in hub.client.get(f"/v1/events/{event_id}")["deliveries"]
-        if delivery["subscription"] == "sink/council/bars-partner"
+def test_each_referral_ends_as_was_meant_though_its_messages_overtake_each_other(care: Care) -> None:
+    players = [
+        Player("hospital", ST_EBBA, care.hospital),
+        Player("ward", ST_EBBA, care.ward),
+        Player("council", BIRMINGHAM, care.council),
     ]
+    report = CareReferrals(players).play(care.hub)
+    assert report.right, report
+    assert all(set(sent.answers) <= {200, 409} and 200 in sent.answers for sent in care.hospital.sent)
 
 
 def test_answers_lost_and_a_hub_that_is_killed_lead_to_no_second_letter_and_no_missing_one(
     care: Care,
 ) -> None:
-    before = len(care.answers_by_mesh())
+    before = len(answers_by_mesh(care.ward))
     talks = [Conversation(care.ward.clock.now(), correlation_id=f"KILLED/{n}") for n in range(5)]
     for talk in talks:
         care.ward.refer("ref_i12", 0, talk)
-    assert until(lambda: all(care.held(correlation(talk.correlation_id)) == "active" for talk in talks))
+    assert until(
+        lambda: all(held(care.council, correlation(talk.correlation_id)) == "active" for talk in talks)
+    )
     care.ward.have("some answers lost")
     for talk in talks:
         care.council.decide(correlation(talk.correlation_id))
-    assert until(lambda: len(care.answers_by_mesh()) > before)
+    assert until(lambda: len(answers_by_mesh(care.ward)) > before)
     care.hub.kill()
     care.hub.start()
     care.aim()
     care.ward.have("a good day")
-    answered = lambda: Counter(told.get("RF1-6") for told in care.answers_by_mesh()[before:])  # noqa: E731
+    answered = lambda: Counter(told.get("RF1-6") for told in answers_by_mesh(care.ward)[before:])  # noqa: E731
     assert until(lambda: len(answered()) == 5, 60)
     assert answered() == Counter(talk.correlation_id for talk in talks)

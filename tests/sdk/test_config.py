@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from hub.sdk import ConnectorConfig
+from hub.sdk import ConnectorConfig, FileDropSource, FileSettings, Instance, Record
+from hub.sdk.places import Found
 
 
 class Config(ConnectorConfig):
@@ -52,3 +53,32 @@ def test_a_field_that_does_not_exist_is_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("PAY_KEY", "k")
     with pytest.raises(ValidationError, match="colour"):
         Config.load("one", {"key": {"env": "PAY_KEY"}, "colour": "red"}, tmp_path)
+
+
+def test_a_path_is_relative_to_the_file_that_it_stands_in(tmp_path: Path) -> None:
+    class Listed(ConnectorConfig):
+        drivers: Path
+        certificate: Path | None = None
+
+    told = Listed.load("one", {"drivers": "lists/drivers.csv", "certificate": "/etc/one.pem"}, tmp_path)
+    assert told.drivers == tmp_path / "lists" / "drivers.csv"  # type: ignore[attr-defined]
+    assert told.certificate == Path("/etc/one.pem")  # type: ignore[attr-defined]
+
+
+class Row(Record):
+    name: str
+
+
+class Drop(FileDropSource[FileSettings, Row]):
+    """Takes what did not change for ten seconds."""
+
+
+@pytest.mark.parametrize(
+    ("told", "complete"), [({}, [False, True]), ({"settled_after_seconds": 0}, [True, True])]
+)
+def test_how_long_a_file_must_not_have_changed_is_the_connectors_word_unless_the_config_has_it(
+    told: dict[str, float], complete: list[bool]
+) -> None:
+    drop = Drop(Instance("one", "drop", "E08000025"), FileSettings(folder="/drop", **told))
+    file = Found("a.csv", 1, 0.0)
+    assert [drop.is_complete(file, {file.name: file}, unchanged) for unchanged in (0.0, 10.0)] == complete
