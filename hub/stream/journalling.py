@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -42,13 +43,14 @@ class Journalling:
         letters = [
             letter for batch in batches if batch.topic == topics.DEAD_LETTERS for letter in _letters(batch)
         ]
-        found = [
-            entry for batch in batches if batch.topic != topics.DEAD_LETTERS for entry in _entries(batch)
-        ]
         if letters:
             self._insist(partial(self._journal.apply_dead_letters, letters))
-        for start in range(0, len(found), _AT_ONCE):
-            self._insist(partial(self._journal.apply, found[start : start + _AT_ONCE]))
+        # A record may hold thousands: never all of a backlog's at once.
+        found = (
+            entry for batch in batches if batch.topic != topics.DEAD_LETTERS for entry in _entries(batch)
+        )
+        while some := list(islice(found, _AT_ONCE)):
+            self._insist(partial(self._journal.apply, some))
         return []
 
     def _insist(self, write: Callable[[], None]) -> None:
