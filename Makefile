@@ -20,7 +20,7 @@ run: env
 	$(BIN)/hub up --demo
 
 test: env lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 # Promises that take minutes to hold: an hour's absence, a rolling restart, what hangs.
 test-long: env
