@@ -10,6 +10,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from threading import Thread
+from time import monotonic, sleep
 from typing import Any
 
 import confluent_kafka
@@ -17,6 +19,7 @@ import confluent_kafka
 from tests.chaos.child import main
 
 _EVERY = 20  # transactions, of which one goes wrong
+_FROZEN_S, _SLOW_S = 4.0, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +85,43 @@ def _present_generation() -> None:
 
     consumers: list[Consumer] = []
     made, commit = Consumer.__init__, Transactor.commit
+    thawed = _Thawed()
+    thawed.start()
 
     def init(self: Consumer, *args: Any, **options: Any) -> None:
         made(self, *args, **options)
         consumers.append(self)
 
     def commit_as_we_are(self: Transactor, outputs: Any, positions: Any, fence: Any) -> bool:
-        return commit(self, outputs, positions, consumers[-1].membership()[0] if consumers else fence)
+        if consumers:  # a stage that is as slow after a freeze as it can be: only then are we another by now
+            thawed.wait_while(lambda: consumers[-1].membership()[0] == fence)
+            fence = consumers[-1].membership()[0]
+        return commit(self, outputs, positions, fence)
 
     Consumer.__init__ = init  # type: ignore[method-assign]
     Transactor.commit = commit_as_we_are  # type: ignore[method-assign]
+
+
+class _Thawed(Thread):
+    """Knows by its own clock whether the process stood still lately."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._at = 0.0
+
+    def run(self) -> None:
+        last = monotonic()
+        while True:
+            sleep(0.2)
+            now = monotonic()
+            if now - last > _FROZEN_S:
+                self._at = now
+            last = now
+
+    def wait_while(self, same: Callable[[], bool]) -> None:
+        """For some seconds after the process stood still."""
+        while same() and monotonic() - self._at < _SLOW_S:
+            sleep(0.05)
 
 
 def _out_of_order() -> None:
