@@ -8,11 +8,11 @@ from contextlib import suppress
 
 from hub.stream.records import Batch
 
-#: Bytes that wait for a stage at most, as they were fetched. Beyond, its partitions are not read on.
-_ROOM = 16 << 20
+#: Bytes that one transaction takes at most, as they were fetched; where transactions are long, down to the least.
+_LEAST_BITE, _BITE = 256 << 10, 8 << 20
 
-#: Bytes that one transaction takes at most.
-_BITE = 8 << 20
+#: So many bites wait for a stage at most. Beyond, its partitions are not read on.
+_ROOM = 2
 
 #: Seconds that a transaction over a flood is to take. Its outputs wait for so long, and as much is done again if
 #: it fails; on the other hand each costs some eight milliseconds whatever it covers.
@@ -22,10 +22,14 @@ _LEAST, _MOST = 1_000, 50_000  # records
 
 
 class Backlog:
-    """Batches in order, bounded in bytes. `limit` is how many records are taken at once."""
+    """Batches in order, bounded in bytes. `limit` is how many records are taken at once, `bite` how many bytes.
+
+    Both, since what a record costs differs: one of `hub.journal` may hold thousands of entries.
+    """
 
     def __init__(self) -> None:
         self.limit = _LEAST
+        self.bite = _BITE
         self._batches: deque[Batch] = deque()
         self._size = 0
         self._changed = asyncio.Event()
@@ -35,7 +39,7 @@ class Backlog:
 
     async def put(self, batch: Batch) -> None:
         """Wait for room, and join the end. One batch has room whatever its size."""
-        while self._batches and self._size + batch.size > _ROOM:
+        while self._batches and self._size + batch.size > _ROOM * self.bite:
             await self._wait()
         self._batches.append(batch)
         self._size += batch.size
@@ -56,7 +60,7 @@ class Backlog:
                         await self._wait()
         taken: list[Batch] = []
         records = size = 0
-        while self._batches and (not taken or (records < self.limit and size < _BITE)):
+        while self._batches and (not taken or (records < self.limit and size < self.bite)):
             batch = self._batches.popleft()
             taken.append(batch)
             records += len(batch.records)
@@ -65,12 +69,16 @@ class Backlog:
         self._changed.set()
         return taken
 
-    def learn(self, records: int, seconds: float) -> None:
-        """A transaction over so many records took so long, from the first of them to its commit."""
+    def learn(self, records: int, size: int, seconds: float) -> None:
+        """A transaction over so many records and bytes took so long, from the first of them to its commit."""
         if seconds > 2 * _AIM:
             self.limit = max(_LEAST, min(self.limit, records) // 2)
-        elif records >= self.limit and seconds < _AIM / 2:
-            self.limit = min(_MOST, self.limit * 2)
+            self.bite = max(_LEAST_BITE, min(self.bite, size) // 2)
+        elif seconds < _AIM / 2:
+            if records >= self.limit:
+                self.limit = min(_MOST, self.limit * 2)
+            if size >= self.bite:
+                self.bite = min(_BITE, self.bite * 2)
 
     async def _wait(self) -> None:
         self._changed.clear()

@@ -120,7 +120,8 @@ class StageRunner:
             self._stage.forget(batches)
             return turn
         commit = self._in(self._committing, self._commit, outputs, batches)
-        commit.add_done_callback(lambda _: self._backlog.learn(_count(batches), self._clock() - began))
+        records, size = _count(batches), sum(batch.size for batch in batches)
+        commit.add_done_callback(lambda _: self._backlog.learn(records, size, self._clock() - began))
         return Turn(batches, commit)
 
     async def _end(self, turn: Turn) -> Turn:

@@ -37,27 +37,44 @@ async def test_a_flood_is_taken_in_order_and_in_bites_that_grow_while_transactio
     while backlog:
         bite = await backlog.take()
         taken.append(sum(len(one.records) for one in bite))
-        backlog.learn(taken[-1], 0.02)
+        backlog.learn(taken[-1], 10, 0.02)
     assert taken == [1_000, 2_000, 4_000, 8_000, 16_000, 9_000]
 
 
 async def test_bites_shrink_where_transactions_are_long_and_one_wait_for_kafka_does_not_stick() -> None:
     backlog = Backlog()
     for _ in range(10):
-        backlog.learn(backlog.limit, 0.02)
+        backlog.learn(backlog.limit, 10, 0.02)
     assert backlog.limit == 50_000
-    backlog.learn(50_000, 2.0)
+    backlog.learn(50_000, 10, 2.0)
     assert backlog.limit == 25_000
-    backlog.learn(20, 60.0)  # Kafka was away
+    backlog.learn(20, 10, 60.0)  # Kafka was away
     assert backlog.limit == 1_000
     for _ in range(3):
-        backlog.learn(backlog.limit, 0.02)
+        backlog.learn(backlog.limit, 10, 0.02)
     assert backlog.limit == 8_000
 
 
 async def test_a_bite_is_bounded_in_bytes_whatever_its_number() -> None:
     backlog = await filled(14, size=MEGABYTE)
     assert [len(await backlog.take()), len(await backlog.take())] == [8, 6]
+
+
+async def test_few_records_that_take_long_are_taken_by_fewer_bytes_and_no_more_wait_than_two_bites() -> None:
+    backlog = Backlog()
+    for _ in range(5):
+        backlog.learn(50, 8 * MEGABYTE, 30.0)
+    assert backlog.bite == MEGABYTE // 4
+    await backlog.put(batch(0, size=MEGABYTE // 4))
+    await backlog.put(batch(1, size=MEGABYTE // 4))
+    coming = asyncio.create_task(backlog.put(batch(2, size=MEGABYTE // 4)))
+    await asyncio.sleep(0)
+    assert not coming.done()
+    assert [one.number for one in await backlog.take()] == [0]
+    await asyncio.wait_for(coming, 1)
+    for _ in range(6):
+        backlog.learn(50, 8 * MEGABYTE, 0.02)
+    assert backlog.bite == 8 * MEGABYTE
 
 
 async def test_what_comes_waits_for_room() -> None:
