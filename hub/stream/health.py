@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 _MINUTE = 60.0
 _SLOW_PARTITION = 6
-"""A stage that moves may leave one partition aside for so many times as long before that is taken for a fault."""
+"""A stage that moves may leave one partition aside for so many times as long, and for so many of its commits, before
+that is taken for a fault: where one takes a minute, as those of a journal that works off a backlog on a busy machine
+do, the others wait for it in order."""
 
 _GRACE_AFTER_AWAY = 20.0
 """Seconds that clients may take to find Kafka again; their own pauses and time limits are shorter together."""
@@ -63,6 +65,7 @@ class StageSeen:
     moves: int
     at_work: int = 0
     waits_for: str = ""
+    commits: int = 0
     places: Mapping[Place, Reach] = field(default_factory=dict)
 
 
@@ -104,6 +107,7 @@ class Judge:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._standing: dict[Hashable, tuple[object, float]] = {}
+        self._commits: dict[tuple[str, Place], int] = {}  # of its stage, when a partition last moved
         self._away_until = 0.0
         self._generations: deque[tuple[float, int]] = deque()
         self._members: deque[tuple[float, str]] = deque()
@@ -176,7 +180,9 @@ class Judge:
         limit = _SLOW_PARTITION * self._limits.stuck_s
         for place, found in stage.places.items():
             still = self._for((name, place), found.position, bool(found.lag), now)
-            if still > limit:
+            if not still:
+                self._commits[name, place] = stage.commits
+            if still > limit and stage.commits - self._commits[name, place] >= _SLOW_PARTITION:
                 where = f"{name} {place[0]}/{place[1]}"
                 told = f"{found.lag} records wait and none was done for {still:.0f} s"
                 yield Verdict(part=where, kind="stuck", told=told, cure=still > limit * self._limits.patience)

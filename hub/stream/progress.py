@@ -27,6 +27,7 @@ class Progress:
         """Pieces of work under way that no position stands for."""
         self.waits_for = ""
         """What of the outside world the stage waits for, if it does: then it is not at fault."""
+        self.commits = 0
         self.committed_at = 0.0
         """When it last committed, by the monotonic clock; 0 for never."""
         self.positions: Positions = {}
@@ -35,6 +36,7 @@ class Progress:
         """What was read up to there is done, and in Kafka."""
         self.positions.update(positions)
         self.committed_at = monotonic()
+        self.commits += 1
         self.moves += 1
 
     def moved(self) -> None:
