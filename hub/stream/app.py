@@ -67,7 +67,7 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         topic_disable_leader=True,
         stream_wait_empty=False,
         broker_max_poll_records=5_000,
-        consumer_max_fetch_size=4 << 20,
+        consumer_max_fetch_size=1 << 20,
         broker_session_timeout=6.0,
         broker_heartbeat_interval=0.5,  # how soon the others hear of one that comes or goes, and so how long all pause
         broker_request_timeout=30.0,

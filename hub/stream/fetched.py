@@ -35,6 +35,10 @@ _BEFORE_LENGTH = 12  # bytes that a batch's length leaves out
 _CODECS = {1: codec.gzip_decode, 2: codec.snappy_decode, 3: codec.lz4_decode, 4: codec.zstd_decode}
 
 
+#: Of one fetch, what goes to a stage as one batch: so many records or bytes, or one record batch that is more.
+_PIECE, _PIECE_BYTES = 1_000, 128 << 10
+
+
 class Columns:
     """Records as columns: item n of each is of record n."""
 
@@ -60,6 +64,11 @@ class Chunk:
 
     def __iter__(self) -> Iterator[Chunk]:
         yield self
+
+    @property
+    def count(self) -> int:
+        """How many records it was written with."""
+        return int(_HEAD.unpack_from(self.raw)[-1])
 
     def records(self, topic: str, partition: int) -> list[Read]:
         """The records that are wanted, by aiokafka."""
@@ -105,6 +114,22 @@ class Chunks:
         return batch if batch.is_control_batch else Chunk(batch, self._fetched[start : self._at])
 
 
+def pieces(chunks: Sequence[Chunk], end: int) -> Iterator[tuple[list[Chunk], int]]:
+    """What one fetch of a partition brought, in pieces, each with where reading stands after it; `end` is the last.
+
+    A stage takes a batch as a whole, and compressed a megabyte may be of ten thousand rows that are much alike.
+    """
+    piece, records, size = list[Chunk](), 0, 0
+    for chunk in chunks:
+        if records >= _PIECE or size >= _PIECE_BYTES:
+            yield piece, piece[-1].offset + 1
+            piece, records, size = [], 0, 0
+        piece.append(chunk)
+        records += chunk.count
+        size += len(chunk.raw)
+    yield piece, end
+
+
 class Fetched(Sequence[Record]):
     """The records of one partition and one fetch; made one by one only when somebody looks at one."""
 
@@ -122,7 +147,7 @@ class Fetched(Sequence[Record]):
     @cached_property
     def _count(self) -> int:
         """Of a compacted batch, or one that is wanted in part, more than there are."""
-        return sum(_HEAD.unpack_from(chunk.raw)[-1] for chunk in self._chunks)
+        return sum(chunk.count for chunk in self._chunks)
 
     @overload
     def __getitem__(self, at: int) -> Record: ...

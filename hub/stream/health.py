@@ -22,9 +22,9 @@ T = TypeVar("T")
 
 _MINUTE = 60.0
 _SLOW_PARTITION = 6
-"""A stage that moves may leave one partition aside for so many times as long, and for so many of its commits, before
-that is taken for a fault: where one takes a minute, as those of a journal that works off a backlog on a busy machine
-do, the others wait for it in order."""
+"""A stage that moves may leave one partition aside for so many times as long, and for so many commits for each that
+waits, before that is taken for a fault: where one commit takes a minute, as those of a journal that works off a
+backlog on a busy machine do, the others wait for their turn."""
 
 _GRACE_AFTER_AWAY = 20.0
 """Seconds that clients may take to find Kafka again; their own pauses and time limits are shorter together."""
@@ -178,11 +178,12 @@ class Judge:
     def _aside(self, name: str, stage: StageSeen, now: float) -> Iterator[Verdict]:
         """Partitions that stand still while others of their stage move."""
         limit = _SLOW_PARTITION * self._limits.stuck_s
+        turns = _SLOW_PARTITION * sum(found.lag > 0 for found in stage.places.values())
         for place, found in stage.places.items():
             still = self._for((name, place), found.position, bool(found.lag), now)
             if not still:
                 self._commits[name, place] = stage.commits
-            if still > limit and stage.commits - self._commits[name, place] >= _SLOW_PARTITION:
+            if still > limit and stage.commits - self._commits[name, place] >= turns:
                 where = f"{name} {place[0]}/{place[1]}"
                 told = f"{found.lag} records wait and none was done for {still:.0f} s"
                 yield Verdict(part=where, kind="stuck", told=told, cure=still > limit * self._limits.patience)

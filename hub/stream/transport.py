@@ -14,6 +14,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import aiokafka
@@ -27,7 +28,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
 from hub.stream.committed import committed_offsets
-from hub.stream.fetched import Chunk, Chunks, Fetched
+from hub.stream.fetched import Chunk, Chunks, Fetched, pieces
 from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
 from hub.stream.standing import Standing
 
@@ -159,13 +160,18 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # No await between here and the fetcher's own check of the assignment, and both run on this thread: so
         # these records belong to this generation. During a reassignment aiokafka returns none.
         fence, states = self.fence, consumer._subscription.subscription.assignment
-        found = []
+        found: list[list[Batch | None]] = []
         for tp in states.tps if states else ():
-            state, chunks = states.state_value(tp), fetched.get(tp)
+            state = states.state_value(tp)
             if state.has_valid_position:
-                records = Fetched(tp.topic, tp.partition, chunks) if chunks else ()
-                found.append(self.standing.batch(fence, (tp.topic, tp.partition), records, state.position))
-        return [batch for batch in found if batch]
+                found.append(
+                    [
+                        self.standing.batch(fence, tuple(tp), Fetched(*tp, chunks) if chunks else (), reached)
+                        for chunks, reached in pieces(fetched.get(tp, ()), state.position)
+                    ]
+                )
+        # In turns, so that no partition waits for all that another has.
+        return [batch for turn in zip_longest(*found) for batch in turn if batch]
 
     async def _pass_over(self, consumer: aiokafka.AIOKafkaConsumer, asked: Mapping[Any, int]) -> None:
         """Kafka has not what was asked for: retention was quicker, or the topic was made anew."""

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.events.heads import Heads
-from hub.stream.fetched import Chunk, Chunks, Fetched, columns_of
+from hub.stream.fetched import Chunk, Chunks, Fetched, columns_of, pieces
 
 Headers = list[tuple[str, bytes | None]]
 Sent = tuple[bytes | None, bytes | None, Headers]
@@ -114,3 +114,18 @@ def test_several_fetches_are_columns_one_after_the_other(several: list[tuple[lis
     told = columns_of([[record for each in records for record in each]])[0].heads
     for name in {name for sent, _ in several for _, _, headers in sent for name, _ in headers}:
         assert columns.heads.texts(name) == told.texts(name)
+
+
+@pytest.mark.parametrize(("each", "held"), [(1, 1_000), (300, 1_200), (5_000, 5_000)])
+def test_a_fetch_goes_on_in_pieces_that_leave_nothing_out(each: int, held: int) -> None:
+    whole = fetched([(None, b"alike", [])] * 10_000, each=each)
+    there, begins = [], 0
+    for chunks, reached in pieces(whole._chunks, 10_007):  # behind markers
+        piece = Fetched("t", 0, chunks)
+        assert len(piece) <= held
+        assert piece[0].offset == begins
+        begins = reached
+        there += [record.offset for record in piece]
+    assert there == list(range(10_000))
+    assert begins == 10_007
+    assert list(pieces([], 3)) == [([], 3)]
