@@ -164,12 +164,12 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         for tp in states.tps if states else ():
             state = states.state_value(tp)
             if state.has_valid_position:
-                found.append(
-                    [
-                        self.standing.batch(fence, tuple(tp), Fetched(*tp, chunks) if chunks else (), reached)
-                        for chunks, reached in pieces(fetched.get(tp, ()), state.position)
-                    ]
-                )
+                place = (tp.topic, tp.partition)
+                some = [
+                    (Fetched(*place, chunks) if chunks else (), reached)
+                    for chunks, reached in pieces(fetched.get(tp, ()), state.position)
+                ]
+                found.append([self.standing.batch(fence, place, *piece) for piece in some])
         # In turns, so that no partition waits for all that another has.
         return [batch for turn in zip_longest(*found) for batch in turn if batch]
 
