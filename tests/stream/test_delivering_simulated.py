@@ -27,7 +27,7 @@ def test_what_comes_is_delivered_at_once_and_leaves_nothing_behind(simulate: Sim
                 kafka.put("inbox.x", number % 2, f"p-{number % 5}")
                 await asyncio.sleep(0.05)
             await until(lambda: len(one.taken) == 50, 1)
-            await until(lambda: kafka.positions["inbox.x", 0] == kafka.logs["inbox.x", 0][-1].offset + 1, 0.1)
+            await until(lambda: kafka.positions["inbox.x", 0] == kafka.logs["inbox.x", 0][-1].offset + 1, 0.3)
         assert kafka.written == before
         assert set(kafka.standings.values()) == {Standing()}
         assert sorted(one.places) == sorted(
