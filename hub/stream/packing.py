@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -117,9 +117,8 @@ def _ended(place: Place, builder: DefaultRecordBatchBuilder, count: int, now: in
 
 
 def _packed(outputs: Outputs, partitions: Partitions, now: int) -> Iterator[RecordBatch]:
-    few = len(outputs) < FEW
-    headers = {} if few else {name: texts for name, texts in outputs.headers.items() if (texts != "").any()}
-    if few or any((texts == "").any() for texts in headers.values()):
+    headers = None if len(outputs) < FEW else _of_all(outputs.headers)
+    if headers is None:
         yield from _one_by_one(outputs.each(), partitions, now)
         return
     names = list(headers)
@@ -143,6 +142,12 @@ def _packed(outputs: Outputs, partitions: Partitions, now: int) -> Iterator[Reco
     for start, length in zip(starts, lengths.tolist(), strict=True):
         place = frame["topic"][start], int(frame["hash"][start])
         yield RecordBatch.of(place, length, bytes(body[ends[start] : ends[start + length]]), now)
+
+
+def _of_all(headers: Mapping[str, pl.Series]) -> Mapping[str, pl.Series] | None:
+    """Those that there are, if all records have the same; None otherwise."""
+    there = {name: texts for name, texts in headers.items() if (texts != "").any()}
+    return None if any((texts == "").any() for texts in there.values()) else there
 
 
 def _starts(frame: pl.DataFrame, headers: int) -> list[int]:

@@ -267,16 +267,15 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             await self.sleep(1)
             return
         if await thread.call_thread(thread.begin, fence, positions):
-            self._read_offset.clear()
             self.app.read_again = frozenset()
             await self.app.on_positioned(positions)
 
     def _to_message(self, batches: Sequence[Batch]) -> ConsumerMessage:
-        # Of the place, Faust needs no more than the topic: to find the agent.
+        # Of the place, Faust needs no more than the topic: to find the agent. The offset it does not look at.
         tp = TP(*batches[0].place)
         empty: tuple[Any, ...] = (0.0, 0, [], None, batches, None, 0, 0)
         generation = self.app.consumer_generation_id
-        return ConsumerMessage(*tp, batches[0].number, *empty, tp, generation_id=generation)
+        return ConsumerMessage(*tp, 0, *empty, tp, generation_id=generation)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Stop handing out, also where nothing was assigned: Faust clears its queues after the assignment."""
