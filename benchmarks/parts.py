@@ -19,11 +19,11 @@ import msgspec
 from benchmarks import webhooks
 from hub.cli.child import READY
 from hub.cli.processes import child_arguments
-from hub.cli.up import free_port
 from hub.gateway.client import OPERATOR_TOKEN
 from hub.loading import load_hub
 from hub.stream import topics
 from hub.stream.broker import open_broker
+from hub.stream.broker.ports import free_port
 from hub.testing.live import write_config
 
 ROOT = Path(__file__).parents[1]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -125,14 +123,9 @@ def _ports(field: str, value: Any) -> Iterator[str]:
 
 def _free_ports(count: int) -> int:
     """The first of so many ports in a row on which nobody listens."""
-    from hub.cli.up import free_port
+    from hub.stream.broker.ports import free_port, is_free
 
     while True:
         first = free_port()
-        try:
-            with ExitStack() as stack:
-                for port in range(first, first + count):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            continue
-        return first
+        if all(is_free(port) for port in range(first, first + count)):
+            return first

@@ -279,11 +279,3 @@ def _announce(data_dir: Path, gateway: str, kafka: str) -> None:
     part = data_dir / (RUNNING + ".part")
     part.write_text(text)
     part.replace(data_dir / RUNNING)
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

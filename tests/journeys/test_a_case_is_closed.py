@@ -12,9 +12,9 @@ import pytest
 
 from connectors.govuk_notify.simulator import NotifySimulator
 from connectors.premises_licensing.simulator import PremisesSimulator
-from hub.cli.up import free_port
 from hub.delivery.receiver import Received
 from hub.sdk.simulator import LOST
+from hub.stream.broker.ports import free_port
 from hub.testing.journeys.base import Player
 from hub.testing.journeys.licence_fees import LicenceFees
 from hub.testing.live import COUNCILS, LiveHub, as_instance, live_hub, until

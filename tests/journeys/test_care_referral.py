@@ -16,11 +16,11 @@ from connectors.care_messages.bundles import correlation
 from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation
 from connectors.care_referrals.simulator import CareSimulator
 from connectors.nhs_mesh.simulator import MeshSimulator
-from hub.cli.up import free_port
 from hub.gateway.client import ClientError
 from hub.sdk import Clock
 from hub.sdk.hl7 import Message
 from hub.sdk.mllp_simulator import send
+from hub.stream.broker.ports import free_port
 from hub.testing.journeys.base import Player
 from hub.testing.journeys.care_referrals import CareReferrals, answers_by_mesh, held
 from hub.testing.live import LiveHub, as_instance, live_hub, until

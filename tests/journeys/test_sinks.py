@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.cli.up import free_port
+from hub.stream.broker.ports import free_port
 from hub.testing.live import LiveHub, live_hub, until
 from tests.journeys.town_ledger.simulator import LedgerSimulator
 
