@@ -49,7 +49,7 @@ class KafkaLog:
         return bounds(self._servers, topic, partition)
 
 
-def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int = 65_536) -> Consumer:
+def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int = 8_192) -> Consumer:
     """A consumer outside any group that reads what is committed, and says when it is at the end.
 
     `ahead_kb` is how much it may hold of what was not asked for yet.
