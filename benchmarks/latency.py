@@ -42,8 +42,8 @@ class Run:
 
 
 @contextmanager
-def running(workers: int = 1) -> Iterator[Run]:
-    """A hub of its own with one subscriber who takes everything."""
+def running() -> Iterator[Run]:
+    """A hub of its own, its worker's roles apart, with one subscriber who takes everything."""
     with tempfile.TemporaryDirectory(prefix="hub-bench-") as folder, taker() as subscriber:
         instance = {
             "connector": "govuk_pay",
@@ -51,7 +51,7 @@ def running(workers: int = 1) -> Iterator[Run]:
             "poll_every_s": 300,
             "config": {"signing_secret": {"file": "signing-secret"}, "api_key": {"file": "api-key"}},
         }
-        with live_hub(Path(folder), ROOT, workers=workers, instances={webhooks.INSTANCE: instance}) as hub:
+        with live_hub(Path(folder), ROOT, apart=True, instances={webhooks.INSTANCE: instance}) as hub:
             hub.client.post("/v1/subscriptions", {"party": webhooks.PARTY, "url": subscriber.url})
             yield Run(hub, subscriber)
 

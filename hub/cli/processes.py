@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
+from hub.stream.roles import Role
 
 Kafka = Annotated[
     str,
@@ -54,8 +55,12 @@ def worker(
     config: Config = CONFIG,
     data_dir: DataDir = DATA_DIR,
     name: Annotated[str, typer.Option(help="Unique among the workers of this hub.")] = "worker-1",
+    roles: Annotated[
+        list[Role],
+        typer.Option("--role", help="What it does; may be repeated. A hub needs each from some worker."),
+    ] = list(Role),  # noqa: B006 - never changed
 ) -> None:
-    """Run one worker: all stages, sharing the partitions with the other workers."""
+    """Run one worker, sharing the partitions with the other workers: all stages, or those of some roles."""
     from hub.cli.child import Pulse, await_go, end_within, say_ready
     from hub.cli.logs import set_up_logs
 
@@ -69,10 +74,9 @@ def worker(
 
     loaded = load_hub(config)
     kafka = kafka or await_go()
-    key = (data_dir / "master.key").read_bytes()
 
     async def work() -> None:
-        one = Worker(loaded, kafka, data_dir, name, key)
+        one = Worker(loaded, kafka, data_dir, name, roles)
         running = asyncio.create_task(one.run(say_ready))
 
         def stop() -> None:

@@ -1,9 +1,9 @@
-"""The worker process: one Faust app with all stages. Any number of workers share the work."""
+"""The worker process: one Faust app with all stages, or those of its roles. Any number of workers share the work."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,10 +33,12 @@ from hub.stream.progress import Progress
 from hub.stream.pulling import works
 from hub.stream.recipients import Recipients, Several, Webhooks
 from hub.stream.records import NOBODY, Fence, Positions
+from hub.stream.roles import Role, stages_in
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
 from hub.stream.seen import Seen
 from hub.stream.sinking import Sinks
+from hub.stream.stage import Stage
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.transactions import Transactor
 from hub.stream.translate import Translate, ordered_places
@@ -49,20 +51,27 @@ STOP_S = 8.0
 
 
 class Worker:
-    """All stages over one Kafka. `name` must differ from every other living worker's."""
+    """The stages of some roles over one Kafka. `name` must differ from every other living worker's."""
 
-    def __init__(self, loaded: Loaded, servers: str, data_dir: Path, name: str, master_key: bytes) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        servers: str,
+        data_dir: Path,
+        name: str,
+        roles: Iterable[Role] = Role,
+    ) -> None:
         self._loaded = loaded
         self._servers = servers
         self._data_dir = data_dir
         self._name = name
-        self._master_key = master_key
+        self._mine = stages_in(roles)
         self._positioned = False
 
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Work until cancelled. `on_ready` is called at the first assignment. Raises what a stage died of."""
         config = self._loaded.settings.config
-        sender = Sender(self._master_key, allow_local=config.delivery.allow_local)
+        sender = Sender((self._data_dir / "master.key").read_bytes(), allow_local=config.delivery.allow_local)
         loop = asyncio.get_running_loop()
 
         subscriptions = Subscriptions(on_change=lambda: loop.call_soon_threadsafe(delivering.changed))
@@ -75,23 +84,25 @@ class Worker:
             Sinks(self._loaded.fleet, self._loaded.registry, config.kafka.partitions, oversight),
         )
         delivering = Delivering(self._outside(recipients, inboxes, progress), lambda: _fence(app), progress)
-        await asyncio.gather(
-            *(loop.run_in_executor(None, one.follow, self._servers) for one in (subscriptions, controls))
-        )
-        journalling = Journalling(self._data_dir / "journal.db")
-        stages = self._stages(journalling)
+        # What operators and subscribers ask for, where something follows from it.
+        tables = (subscriptions, controls) if self._mine & {delivering.name, "poll"} else ()
+        await asyncio.gather(*(loop.run_in_executor(None, one.follow, self._servers) for one in tables))
+        journalling = Journalling(self._data_dir / "journal.db") if "journal" in self._mine else None
         polling = self._instances(oversight, lambda: _fence(app))
-        agents: dict[Any, list[str]] = dict(stages)
-        agents[delivering] = [topics.inbox(party) for party in config.parties]
-        agents[polling] = [topics.CONNECTORS]
+        agents: dict[Any, list[str]] = {
+            **dict(self._stages(journalling)),
+            delivering: [topics.inbox(party) for party in config.parties],
+            polling: [topics.CONNECTORS],
+        }
+        agents = {one: names for one, names in agents.items() if one.name in self._mine}
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
-        app.read_again = journalling.read_again
+        app.read_again = journalling.read_again if journalling else frozenset()
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
-        watched = self._watched(app, agents, polling, lambda: _ended(ingest, subscriptions, controls))
+        watched = self._watched(app, agents, polling, lambda: _ended(ingest, *tables))
         await loop.run_in_executor(None, watchdog.start, watched)
-        running = [*(stage.run() for stage in stages), delivering.run(), oversight.conditions.run()]
-        tasks = [asyncio.create_task(one) for one in running]
+        running = [*(one for one in agents if one is not polling), oversight.conditions]
+        tasks = [asyncio.create_task(one.run()) for one in running]
         try:
             memory.settle()
             await app.start()
@@ -109,7 +120,7 @@ class Worker:
                     await loop.run_in_executor(None, ingest.close)
                     await sender.close()
                     await self._loaded.fleet.close()
-                    for table in (subscriptions, controls):
+                    for table in tables:
                         await loop.run_in_executor(None, table.close)
 
     def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
@@ -129,19 +140,21 @@ class Worker:
         made = works(self._loaded.fleet, self._servers, partitions, folder)
         return Instances(made, partitions, self._transactor("poll"), fence, oversight)
 
-    def _stages(self, journalling: Journalling) -> dict[StageRunner, list[str]]:
+    def _stages(self, journalling: Journalling | None) -> Iterator[tuple[StageRunner, list[str]]]:
+        """Those of our roles that a runner feeds, each with its topics."""
         loaded = self._loaded
-        gates = Parked(self._servers, ordered_places(loaded.fleet))
-        routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
-        seen = Seen(self._servers, self._data_dir / "seen")
-        translate = Translate(loaded.fleet, loaded.registry, seen, routing, gates)
-        return {
-            StageRunner(translate, self._transactor("translate")): [
-                topics.raw(name) for name in loaded.fleet.connectors
-            ],
-            StageRunner(routing, self._transactor("route")): [topics.events(name) for name in loaded.domains],
-            StageRunner(journalling, self._transactor("journal")): [topics.JOURNAL, topics.DEAD_LETTERS],
-        }
+        if "translate" in self._mine:
+            gates = Parked(self._servers, ordered_places(loaded.fleet))
+            routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
+            seen = Seen(self._servers, self._data_dir / "seen")
+            translate = Translate(loaded.fleet, loaded.registry, seen, routing, gates)
+            yield self._runner(translate), [topics.raw(name) for name in loaded.fleet.connectors]
+            yield self._runner(routing), [topics.events(name) for name in loaded.domains]
+        if journalling:
+            yield self._runner(journalling), [topics.JOURNAL, topics.DEAD_LETTERS]
+
+    def _runner(self, stage: Stage) -> StageRunner:
+        return StageRunner(stage, self._transactor(stage.name))
 
     def _transactor(self, stage: str) -> Transactor:
         return Transactor(self._servers, f"hub-{self._name}-{stage}")
@@ -175,7 +188,8 @@ class Worker:
     ) -> None:
         async def positioned(positions: Positions) -> None:
             self._positioned = True
-            await delivering.assigned()
+            if delivering.name in self._mine:
+                await delivering.assigned()
             await polling.assigned({part for topic, part in positions if topic == topics.CONNECTORS})
             log.info("partitions-assigned", worker=self._name, count=len(positions))
             on_ready()

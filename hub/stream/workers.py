@@ -15,6 +15,7 @@ import structlog
 
 from hub.stream import topics
 from hub.stream.health import Verdict
+from hub.stream.roles import Role, stages_in
 from hub.stream.table import Follower
 
 log = structlog.get_logger()
@@ -137,8 +138,13 @@ class Workers(Follower):
 
 
 def held(heard: Iterable[Heard]) -> set[int]:
-    """The partitions that living workers hold."""
-    return {partition for one in heard if one.ago < SILENT_S for partition in one.report.partitions}
+    """The partitions that living workers hold in every stage: some may do other stages than others."""
+    of: dict[str, set[int]] = {stage: set() for stage in stages_in(Role) - {"poll"}}
+    for one in heard:
+        if one.ago < SILENT_S:
+            for stage in one.report.stages.keys() & of.keys():
+                of[stage].update(one.report.partitions)
+    return set.intersection(*of.values())
 
 
 def judged(heard: list[Heard], partitions: int, unheld_s: float) -> Iterator[tuple[str, Verdict]]:

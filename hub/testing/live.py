@@ -89,6 +89,7 @@ class LiveHub:
     data_dir: Path
     kafka: str = "embedded"
     workers: int = 1
+    apart: bool = False
     simulators: dict[str, PaySimulator] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     _client: tuple[str, Client] | None = None
@@ -127,6 +128,7 @@ class LiveHub:
                     *(sys.executable, "-m", "hub", "up", "--config", str(self.config)),
                     *("--data-dir", str(self.data_dir), "--port", "0"),
                     *("--kafka", self.kafka, "--workers", str(self.workers)),
+                    *(["--apart"] if self.apart else []),
                 ],
                 stdout=log,
                 stderr=log,
@@ -168,12 +170,18 @@ class LiveHub:
 
 @contextmanager
 def live_hub(
-    folder: Path, root: Path, kafka: str = "embedded", workers: int = 1, **sections: Any
+    folder: Path,
+    root: Path,
+    kafka: str = "embedded",
+    workers: int = 1,
+    *,
+    apart: bool = False,
+    **sections: Any,
 ) -> Iterator[LiveHub]:
     """A hub with both councils' GOV.UK Pay, up for the length of the block."""
     secrets = {"signing_secret": "webhook_test_key", "api_key": "api_test_key"}
     pays = {name: PaySimulator(**secrets) for name in COUNCILS}  # type: ignore[arg-type]
-    hub = LiveHub(write_config(folder, root, **sections), folder / "data", kafka, workers, pays)
+    hub = LiveHub(write_config(folder, root, **sections), folder / "data", kafka, workers, apart, pays)
     with pays["birmingham-pay"].running(), pays["westminster-pay"].running():
         hub.start()
         for name, pay in pays.items():

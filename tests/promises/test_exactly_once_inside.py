@@ -8,6 +8,9 @@ import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from hub.stream.reading import read_all
 from hub.testing.live import LiveHub, live_hub, until
@@ -16,8 +19,13 @@ from tests.promises.test_accepted_is_delivered_though_the_hub_is_killed import p
 POSTED = 3_000
 
 
-def test_killed_and_frozen_workers_repeat_nothing_between_topics(tmp_path: Path, root: Path) -> None:
-    with live_hub(tmp_path, root, workers=2) as hub, hub.subscriber("E08000025") as subscriber:
+@pytest.mark.parametrize(
+    "workers", [pytest.param({"workers": 2}, id="two"), pytest.param({"apart": True}, id="apart")]
+)
+def test_killed_and_frozen_workers_repeat_nothing_between_topics(
+    tmp_path: Path, root: Path, workers: dict[str, Any]
+) -> None:
+    with live_hub(tmp_path, root, **workers) as hub, hub.subscriber("E08000025") as subscriber:
         accepted: set[str] = set()
         faults = asyncio.run(_post_with_faults(hub, accepted))
         assert faults == ["killed", "frozen", "killed"]
@@ -39,10 +47,11 @@ def test_killed_and_frozen_workers_repeat_nothing_between_topics(tmp_path: Path,
 async def _post_with_faults(hub: LiveHub, accepted: set[str]) -> list[str]:
     posting = asyncio.create_task(post(hub, range(POSTED), accepted))
     done = []
-    for progress, fault in ((500, "killed"), (1_200, "frozen"), (2_000, "killed")):
+    for number, (progress, fault) in enumerate(((500, "killed"), (1_200, "frozen"), (2_000, "killed"))):
         while len(accepted) < progress:
             await asyncio.sleep(0.01)
-        victim = _workers(hub)[0]
+        victims = _workers(hub)
+        victim = victims[number % len(victims)]
         if fault == "killed":
             os.kill(victim, signal.SIGKILL)
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,14 @@ pytestmark = pytest.mark.long
 TOPICS = ("raw.govuk_pay", "events.payments", "inbox.E08000025")
 
 
+@pytest.mark.parametrize(
+    "workers", [pytest.param({"workers": 2}, id="two"), pytest.param({"apart": True}, id="apart")]
+)
 def test_a_rolling_restart_under_load(
-    tmp_path: Path, root: Path, record_property: pytest.RecordProperty
+    tmp_path: Path, root: Path, record_property: pytest.RecordProperty, workers: dict[str, Any]
 ) -> None:
     with (
-        live_hub(tmp_path, root, workers=2) as hub,
+        live_hub(tmp_path, root, **workers) as hub,
         hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber,
     ):
         before = _workers(hub)

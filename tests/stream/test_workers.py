@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from hub.stream.health import Verdict
-from hub.stream.workers import SILENT_S, Heard, Report, StageReport, Workers, judged, stages_of
+from hub.stream.workers import SILENT_S, Heard, Report, StageReport, Workers, held, judged, stages_of
 
 NOW = 1_000_000.0
 
+EVENTS, REST = ("translate", "route"), ("deliver", "journal")
 
-def report(name: str, *partitions: int, **more: object) -> Report:
+
+def report(name: str, *partitions: int, does: Sequence[str] = (*EVENTS, *REST), **more: object) -> Report:
+    more.setdefault("stages", {stage: StageReport() for stage in does})
     return Report(worker=name, pid=1, at=NOW, started=NOW, partitions=partitions, **more)  # type: ignore[arg-type]
 
 
@@ -32,6 +37,13 @@ def test_a_partition_that_nobody_holds_is_told_after_the_time_of_a_rebalance() -
     heard = [Heard(report("a", 0, 1, 2), 1.0)]
     assert kinds(heard, unheld_s=5.0) == set()
     assert kinds(heard, unheld_s=30.0) == {("", "workers", "unheld")}
+
+
+def test_a_partition_is_held_when_every_stage_of_it_is_done_by_some_worker() -> None:
+    apart = [Heard(report("a", 0, 1, 2, 3, does=EVENTS), 1.0), Heard(report("b", 0, 1, 2, does=REST), 1.0)]
+    assert held(apart) == {0, 1, 2}
+    assert held(apart[:1]) == set()
+    assert kinds(apart[:1], unheld_s=30.0) == {("", "workers", "unheld")}
 
 
 def test_without_any_that_speaks_there_is_no_worker() -> None:
