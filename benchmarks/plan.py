@@ -36,7 +36,8 @@ ROWS = (
     Row("loop", share=2),
     Row("quix", share=4),
     Row("faststream", share=10),
-    Row("faust", share=30),
+    Row("faust", share=30),  # set up for throughput
+    Row("faust_plain", share=60, quick=False),  # as it comes
 )
 
 #: The first row's rate over the second's. The names are followed over time: never change one.
@@ -44,6 +45,7 @@ RATIOS: Mapping[str, tuple[str, str]] = {
     "route_vs_kafka_streams": ("route", "kafka_streams"),
     "route_eos_vs_kafka_streams_eos": ("route_eos", "kafka_streams_eos"),
     "route_vs_faust": ("route", "faust"),
+    "route_vs_faust_plain": ("route", "faust_plain"),
     "route_vs_quix": ("route", "quix"),
     "route_vs_faststream": ("route", "faststream"),
     "route_vs_loop": ("route", "loop"),

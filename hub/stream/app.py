@@ -77,6 +77,8 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
     )
     #: Topics whose first reading begins at their start: see `hub.stream.transport`.
     app.read_again = frozenset()
+    #: Bytes that are worth an answer of Kafka, which otherwise waits; likewise.
+    app.fetch_min_bytes = 1
     app.agent_for = {topic: runner.name for runner, names in agents.items() for topic in names}
     for runner, names in agents.items():
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)

@@ -11,8 +11,8 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """Stages that share a process: translate and route what they remember of parked subjects, poll and journal the
-    time of what nobody waits for."""
+    """Stages that share a process. Route is not beside translate, which routes what it writes itself, so that little
+    is left to it; poll and journal do what nobody waits for."""
 
     EVENTS = "events"
     DELIVERY = "delivery"
@@ -20,8 +20,8 @@ class Role(StrEnum):
 
 
 _STAGES: Mapping[Role, frozenset[str]] = {
-    Role.EVENTS: frozenset({"translate", "route"}),
-    Role.DELIVERY: frozenset({"deliver"}),
+    Role.EVENTS: frozenset({"translate"}),
+    Role.DELIVERY: frozenset({"route", "deliver"}),
     Role.UPKEEP: frozenset({"poll", "journal"}),
 }
 

@@ -49,6 +49,9 @@ log = structlog.get_logger()
 #: What could not end in order within so many seconds of being told to stop does not end in order.
 STOP_S = 8.0
 
+#: Bytes, as they are stored, that a process whose work nobody waits for is to get at once: some hundred entries.
+_WORTH = 65_536
+
 
 class Worker:
     """The stages of some roles over one Kafka. `name` must differ from every other living worker's."""
@@ -97,6 +100,7 @@ class Worker:
         agents = {one: names for one, names in agents.items() if one.name in self._mine}
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
         app.read_again = journalling.read_again if journalling else frozenset()
+        app.fetch_min_bytes = 1 if self._mine - stages_in([Role.UPKEEP]) else _WORTH
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
         watched = self._watched(app, agents, polling, lambda: _ended(ingest, *tables))
@@ -143,12 +147,13 @@ class Worker:
     def _stages(self, journalling: Journalling | None) -> Iterator[tuple[StageRunner, list[str]]]:
         """Those of our roles that a runner feeds, each with its topics."""
         loaded = self._loaded
+        routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
         if "translate" in self._mine:
             gates = Parked(self._servers, ordered_places(loaded.fleet))
-            routing = Routing(loaded.engine, Parked(self._servers, loaded.engine.ordered))
             seen = Seen(self._servers, self._data_dir / "seen")
             translate = Translate(loaded.fleet, loaded.registry, seen, routing, gates)
             yield self._runner(translate), [topics.raw(name) for name in loaded.fleet.connectors]
+        if routing.name in self._mine:
             yield self._runner(routing), [topics.events(name) for name in loaded.domains]
         if journalling:
             yield self._runner(journalling), [topics.JOURNAL, topics.DEAD_LETTERS]
