@@ -37,7 +37,7 @@ ROWS = (
     Row("quix", share=4),
     Row("faststream", share=10),
     Row("faust", share=30),  # set up for throughput
-    Row("faust_plain", share=60, quick=False),  # as it comes
+    Row("faust_plain", share=60),  # as it comes
 )
 
 #: The first row's rate over the second's. The names are followed over time: never change one.

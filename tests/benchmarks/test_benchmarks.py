@@ -26,6 +26,7 @@ NAMES = {
     "route_vs_kafka_streams",
     "route_eos_vs_kafka_streams_eos",
     "route_vs_faust",
+    "route_vs_faust_plain",
     "route_vs_quix",
     "route_vs_faststream",
     "route_vs_loop",
