@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from aiokafka import TopicPartition
@@ -40,6 +40,7 @@ class Timed(Routing):
 
     def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """As the stage does."""
+        self._meter.wait()
         self._meter.begin(sum(len(batch.records) for batch in batches))
         self._meter.tell("read", positions_of(batches))
         with self._meter.stage():
@@ -52,9 +53,26 @@ class Silent(Meter):
     def tell(self, what: str, positions: Positions) -> None:
         """Say nothing."""
 
+    def wait(self) -> None:
+        """For nobody."""
+
 
 class Telling(Silent):
-    """In place of a clock, among several workers: says how far it has got, for whoever has the clock."""
+    """In place of a clock, among several workers: says how far it has got, for whoever has the clock.
+
+    It begins when all have something to do: what one had begun before the partitions were dealt among all would be
+    done twice, where positions are not fenced.
+    """
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        self.all_here = Event()
+
+    def wait(self) -> None:
+        """For the others."""
+        if not self.all_here.is_set():
+            self.tell("here", {})
+            self.all_here.wait()
 
     def tell(self, what: str, positions: Positions) -> None:
         """A line of JSON."""
@@ -114,6 +132,8 @@ class AtLeastOnce(Watched):
         return self._producer
 
     def _attempt(self, outputs: Sequence[Output | Outputs], positions: Positions, fence: Fence) -> bool:
+        if fence != self.app.consumer.fence:
+            return False
         self._open().write(outputs, positions, "", fence)
         reading = self.app.consumer._thread
         offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
@@ -138,9 +158,10 @@ def engine() -> Engine:
 
 async def run(task: Task, routes: Engine, *, tell: bool = False) -> None:
     """Route until all is committed, then leave the group in order. To `tell`: until the input is closed."""
-    meter, done = (Telling if tell else Silent)(task), asyncio.Event()
-    if tell:
-        _until_closed(done)
+    meter: Silent = (Telling if tell else Silent)(task)
+    done = asyncio.Event()
+    if isinstance(meter, Telling):
+        _until_closed(meter, done)
     writer = transactor(task)
     writer.watch(task.total, meter, done)
     runner = StageRunner(Timed(routes, meter), writer)
@@ -155,11 +176,13 @@ async def run(task: Task, routes: Engine, *, tell: bool = False) -> None:
                 await asyncio.wait_for(app.stop(), timeout=10)
 
 
-def _until_closed(done: asyncio.Event) -> None:
-    """Set `done` when whoever started us has enough."""
+def _until_closed(meter: Telling, done: asyncio.Event) -> None:
+    """Begin when whoever started us says so, and set `done` when it has enough."""
     loop = asyncio.get_running_loop()
 
     def wait() -> None:
+        sys.stdin.readline()
+        meter.all_here.set()
         sys.stdin.read()
         loop.call_soon_threadsafe(done.set)
 

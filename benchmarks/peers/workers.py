@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks.costs import cpu_seconds
 from benchmarks.peers.meter import Task, task_from_command_line
+from benchmarks.work import PARTITIONS
 
 
 def main(task: Task, workers: int) -> None:
@@ -37,7 +38,11 @@ def main(task: Task, workers: int) -> None:
 def _measured(task: Task, processes: Sequence[subprocess.Popen[bytes]]) -> dict[str, Any]:
     reached: dict[str, dict[str, int]] = defaultdict(dict)
     began: tuple[float, float, int] | None = None
+    here = 0
     for what, positions in _told(processes):
+        here += what == "here"
+        if what == "here" and here == len(processes):
+            _begin(processes)
         before = sum(reached["read"].values())
         if began is None and before >= task.warm:
             began = time.monotonic(), sum(cpu_seconds(process.pid) for process in processes), before
@@ -53,6 +58,13 @@ def _measured(task: Task, processes: Sequence[subprocess.Popen[bytes]]) -> dict[
         "cpu_seconds": sum(cpu_seconds(process.pid) for process in processes) - cpu,
         "peak_mb": sum(_peak_mb(process.pid) for process in processes),
     }
+
+
+def _begin(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
 
 
 def _told(processes: Sequence[subprocess.Popen[bytes]]) -> Iterator[tuple[str, dict[str, int]]]:
@@ -79,4 +91,4 @@ def _peak_mb(pid: int) -> float:
 
 
 if __name__ == "__main__":
-    main(task_from_command_line(), os.cpu_count() or 1)
+    main(task_from_command_line(), min(os.cpu_count() or 1, PARTITIONS))

@@ -18,14 +18,15 @@ _BITE = 8 << 20
 #: it fails; on the other hand each costs some eight milliseconds whatever it covers.
 _AIM = 0.25
 
-_LEAST, _MOST = 1_000, 50_000  # records
+_LEAST, _MOST = 10, 50_000  # records, of which one of the journal may have thousands of entries
+_WORTH = 1_000  # records that are worth a transaction
 
 
 class Backlog:
     """Batches in order, bounded in bytes. `limit` is how many records are taken at once."""
 
     def __init__(self) -> None:
-        self.limit = _LEAST
+        self.limit = _WORTH
         self._batches: deque[Batch] = deque()
         self._size = 0
         self._changed = asyncio.Event()
@@ -52,7 +53,7 @@ class Backlog:
         if linger:
             with suppress(TimeoutError):
                 async with asyncio.timeout(linger):
-                    while sum(len(batch.records) for batch in self._batches) < _LEAST:
+                    while sum(len(batch.records) for batch in self._batches) < _WORTH:
                         await self._wait()
         taken: list[Batch] = []
         records = size = 0

@@ -61,6 +61,11 @@ class Chunk:
     def __iter__(self) -> Iterator[Chunk]:
         yield self
 
+    @property
+    def count(self) -> int:
+        """Of its records; of those that are wanted no more than that."""
+        return int(_HEAD.unpack_from(self.raw)[-1])
+
     def records(self, topic: str, partition: int) -> list[Read]:
         """The records that are wanted, by aiokafka."""
         return [
@@ -122,7 +127,7 @@ class Fetched(Sequence[Record]):
     @cached_property
     def _count(self) -> int:
         """Of a compacted batch, or one that is wanted in part, more than there are."""
-        return sum(_HEAD.unpack_from(chunk.raw)[-1] for chunk in self._chunks)
+        return sum(chunk.count for chunk in self._chunks)
 
     @overload
     def __getitem__(self, at: int) -> Record: ...
@@ -131,13 +136,28 @@ class Fetched(Sequence[Record]):
     def __getitem__(self, at: int | slice) -> Record | Sequence[Record]:
         return self._records[at]
 
+    def pieces(self, most: int) -> Iterator[tuple[Fetched, int]]:
+        """Itself in record batches: in order, each piece of no more than `most` records if it has more than one batch,
+        with the offset that comes after it."""
+        under_way, count = list[Chunk](), 0
+        for chunk in self._chunks:
+            if under_way and count + chunk.count > most:
+                yield self._of(under_way), under_way[-1].offset + 1
+                under_way, count = [], 0
+            under_way.append(chunk)
+            count += chunk.count
+        yield self._of(under_way), under_way[-1].offset + 1
+
+    def _of(self, chunks: Sequence[Chunk]) -> Fetched:
+        return Fetched(self._topic, self._partition, chunks)
+
     def columns(self) -> Columns:
         """The records as columns."""
         if len(self) < FEW:
             return _from_records(self._records)
         if (together := _together([self])) is not None:
             return together[0]
-        alone = [_together([Fetched(self._topic, self._partition, [chunk])]) for chunk in self._chunks]
+        alone = [_together([self._of([chunk])]) for chunk in self._chunks]
         found = [one[0] for one in alone if one is not None]
         return _joined(found) if len(found) == len(alone) else _from_records(self._records)
 

@@ -137,6 +137,16 @@ class Batch:
         known = getattr(self.records, "size", None)
         return sum(len(record.value or b"") for record in self.records) if known is None else int(known)
 
+    def pieces(self, most: int) -> list[Batch]:
+        """In place of this one: itself, or of what was fetched and is too much several, of `most` records or so."""
+        cut = getattr(self.records, "pieces", None)
+        if cut is None or len(self.records) <= most:
+            return [self]
+        found = [replace(self, records=some, reached=end, lost=range(0)) for some, end in cut(most)]
+        found[0] = replace(found[0], lost=self.lost)
+        found[-1] = replace(found[-1], reached=self.reached)
+        return found
+
     def halves(self) -> tuple[Batch, Batch]:
         """Two batches in place of this one, which has more than one record."""
         middle = len(self.records) // 2

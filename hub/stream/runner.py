@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -96,13 +96,17 @@ class StageRunner:
             await self._transactor.finish(self._committing)
 
     def _groups(self, batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-        """One transaction each: what was read under one membership, checked for its order."""
+        """One transaction each: what was read under one membership, checked for its order, and not too much at once."""
+        limit = self._backlog.limit
         for fence, group in groupby(batches, key=lambda batch: batch.fence):
-            if fence != self._over:
-                found = list(group)
-                for batch in found:
+            found: list[Batch] = []
+            for batch in group:
+                if fence != self._over:
                     self._sequel.check(batch)
-                yield found
+                    found += batch.pieces(limit)
+            for some in _portions(found, limit):
+                if fence != self._over:
+                    yield some
 
     async def _next(self, batches: list[Batch], turn: Turn) -> Turn:
         """Process `batches` while the turn before commits, where the stage allows it; then begin their commit."""
@@ -224,6 +228,19 @@ def _is_a_fault(error: BaseException) -> bool:
 
 def _count(batches: Sequence[Batch]) -> int:
     return sum(len(batch.records) for batch in batches)
+
+
+def _portions(batches: Iterable[Batch], limit: int) -> Iterator[list[Batch]]:
+    """In order, each of as many batches as it takes to have `limit` records, as a backlog gives them."""
+    found, count = list[Batch](), 0
+    for batch in batches:
+        if count >= limit:
+            yield found
+            found, count = [], 0
+        found.append(batch)
+        count += len(batch.records)
+    if found:
+        yield found
 
 
 def _halves(batches: Sequence[Batch]) -> tuple[Sequence[Batch], Sequence[Batch]]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hub.events.heads import Heads
 from hub.stream.fetched import Chunk, Chunks, Fetched, columns_of
+from hub.stream.records import Batch, Fence
 
 Headers = list[tuple[str, bytes | None]]
 Sent = tuple[bytes | None, bytes | None, Headers]
@@ -114,3 +115,24 @@ def test_several_fetches_are_columns_one_after_the_other(several: list[tuple[lis
     told = columns_of([[record for each in records for record in each]])[0].heads
     for name in {name for sent, _ in several for _, _, headers in sent for name, _ in headers}:
         assert columns.heads.texts(name) == told.texts(name)
+
+
+@given(
+    st.lists(VARIOUS, min_size=1, max_size=40),
+    st.integers(1, 9),
+    st.integers(1, 30),
+    st.integers(0, 3),
+)
+def test_in_pieces_it_is_the_same_records_and_each_says_where_reading_goes_on(
+    sent: list[Sent], each: int, most: int, skipped: int
+) -> None:
+    skipped = min(skipped, min(each, len(sent)) - 1)
+    whole = list(fetched(sent, skipped, each=each))
+    batch = Batch("t", 0, fetched(sent, skipped, each=each), Fence("g", 1, "m"), 7, len(sent) + 1, range(2))
+    pieces = batch.pieces(most)
+    assert [record.offset for piece in pieces for record in piece.records] == [one.offset for one in whole]
+    assert all(len(piece.records) <= max(most, each) for piece in pieces)
+    reached = [piece.records[-1].offset + 1 for piece in pieces[:-1]]
+    assert [piece.next_offset for piece in pieces] == [*reached, len(sent) + 1]
+    assert [piece.lost for piece in pieces] == [range(2), *[range(0)] * (len(pieces) - 1)]
+    assert {(piece.fence, piece.number) for piece in pieces} == {(batch.fence, 7)}
