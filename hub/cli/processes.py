@@ -64,7 +64,10 @@ def worker(
     from hub.cli.child import Pulse, await_go, end_within, say_ready
     from hub.cli.logs import set_up_logs
 
+    from hub.stream import memory
+
     set_up_logs()
+    memory.confine()
     Pulse().start()  # what goes wrong inside is the watchdog's to see
 
     import uvloop

@@ -70,7 +70,7 @@ class Backlog:
         """A transaction over so many records took so long, from the first of them to its commit."""
         if seconds > 2 * _AIM:
             self.limit = max(_LEAST, min(self.limit, records) // 2)
-        elif records >= self.limit and seconds < _AIM / 2:
+        elif records >= self.limit and seconds < _AIM:
             self.limit = min(_MOST, self.limit * 2)
 
     async def _wait(self) -> None:

@@ -1,8 +1,24 @@
 """How a worker's memory is looked after."""
 
+import ctypes
 import gc
 
 _YOUNG = 1_000_000
+
+#: glibc's names, which `malloc.h` has as numbers.
+_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+
+
+def confine() -> None:
+    """Once, before there are threads: keep the C library from holding what is free, where it is glibc.
+
+    It gives most threads a heap of their own, and each keeps the most that its thread ever had; and what is as large
+    as was freed before it no longer gives back, so that the buffers of a large transaction stay for ever.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_ARENA_MAX, 2)
+        mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
 def settle() -> None:
