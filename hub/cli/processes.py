@@ -63,7 +63,6 @@ def worker(
     """Run one worker, sharing the partitions with the other workers: all stages, or those of some roles."""
     from hub.cli.child import Pulse, await_go, end_within, say_ready
     from hub.cli.logs import set_up_logs
-
     from hub.stream import memory
 
     set_up_logs()
