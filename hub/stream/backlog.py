@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from contextlib import suppress
 
-from hub.stream.records import Batch
+from hub.stream.records import Batch, Place
 
 #: Bytes that wait for a stage at most, as they were fetched. Beyond, its partitions are not read on.
 _ROOM = 16 << 20
@@ -29,15 +29,22 @@ class Backlog:
         self.limit = _WORTH
         self._batches: deque[Batch] = deque()
         self._size = 0
+        self._full = False
         self._changed = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._batches)
 
+    def holds(self, place: Place) -> bool:
+        """Whether batches of a partition wait here, or may wait to get in. From any thread."""
+        return self._full or place in {batch.place for batch in list(self._batches)}
+
     async def put(self, batch: Batch) -> None:
         """Wait for room, and join the end. One batch has room whatever its size."""
         while self._batches and self._size + batch.size > _ROOM:
+            self._full = True
             await self._wait()
+        self._full = False
         self._batches.append(batch)
         self._size += batch.size
         self._changed.set()

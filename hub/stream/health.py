@@ -8,7 +8,7 @@ While Kafka does not answer, nothing is held against a stage: standing still is 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import TypeVar
@@ -22,9 +22,7 @@ T = TypeVar("T")
 
 _MINUTE = 60.0
 _SLOW_PARTITION = 6
-"""A stage that moves may leave one partition aside for so many times as long, and for so many of its commits, before
-that is taken for a fault: where one takes a minute, as those of a journal that works off a backlog on a busy machine
-do, the others wait for it in order."""
+"""A stage that moves may leave one partition aside for so many times as long before that is taken for a fault."""
 
 _GRACE_AFTER_AWAY = 20.0
 """Seconds that clients may take to find Kafka again; their own pauses and time limits are shorter together."""
@@ -60,13 +58,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class StageSeen:
-    """A stage as found. `moves` grows with all that it does; `at_work` is work that no position stands for."""
+    """A stage as found. `moves` grows with all that it does; `at_work` is work that no position stands for; `held` are
+    the partitions whose turn will come, since what was read of them waits in order."""
 
     moves: int
     at_work: int = 0
     waits_for: str = ""
-    commits: int = 0
     places: Mapping[Place, Reach] = field(default_factory=dict)
+    held: Collection[Place] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,6 @@ class Judge:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._standing: dict[Hashable, tuple[object, float]] = {}
-        self._commits: dict[tuple[str, Place], int] = {}  # of its stage, when a partition last moved
         self._away_until = 0.0
         self._generations: deque[tuple[float, int]] = deque()
         self._members: deque[tuple[float, str]] = deque()
@@ -179,10 +177,8 @@ class Judge:
         """Partitions that stand still while others of their stage move."""
         limit = _SLOW_PARTITION * self._limits.stuck_s
         for place, found in stage.places.items():
-            still = self._for((name, place), found.position, bool(found.lag), now)
-            if not still:
-                self._commits[name, place] = stage.commits
-            if still > limit and stage.commits - self._commits[name, place] >= _SLOW_PARTITION:
+            still = self._for((name, place), found.position, bool(found.lag) and place not in stage.held, now)
+            if still > limit:
                 where = f"{name} {place[0]}/{place[1]}"
                 told = f"{found.lag} records wait and none was done for {still:.0f} s"
                 yield Verdict(part=where, kind="stuck", told=told, cure=still > limit * self._limits.patience)

@@ -7,27 +7,32 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from hub.stream.records import Positions
+from hub.stream.records import Place, Positions
 
 _mine = threading.local()
 
 
 class Progress:
-    """Of one stage. `waiting` tells how many batches wait for it.
+    """Of one stage. `waiting` tells how many batches wait for it, `holds` whether some of a partition's do.
 
     Each counter is only ever compared with what it was, so that no lock is needed.
     """
 
-    def __init__(self, name: str, waiting: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        waiting: Callable[[], int] = lambda: 0,
+        holds: Callable[[Place], bool] = lambda _: False,
+    ) -> None:
         self.name = name
         self.waiting = waiting
+        self.holds = holds
         self.moves = 0
         """Grows with all that is done; what it counts is of no account."""
         self.at_work = 0
         """Pieces of work under way that no position stands for."""
         self.waits_for = ""
         """What of the outside world the stage waits for, if it does: then it is not at fault."""
-        self.commits = 0
         self.committed_at = 0.0
         """When it last committed, by the monotonic clock; 0 for never."""
         self.positions: Positions = {}
@@ -36,7 +41,6 @@ class Progress:
         """What was read up to there is done, and in Kafka."""
         self.positions.update(positions)
         self.committed_at = monotonic()
-        self.commits += 1
         self.moves += 1
 
     def moved(self) -> None:

@@ -24,7 +24,7 @@ from hub.stream import failpoints, topics
 from hub.stream.backlog import Backlog
 from hub.stream.producer import Refused
 from hub.stream.progress import Progress
-from hub.stream.records import Batch, Fence, Output, Outputs, positions_of
+from hub.stream.records import Batch, Fence, Output, Outputs, Place, positions_of
 from hub.stream.stage import Stage, lost_outputs
 from hub.stream.standing import Sequel
 from hub.stream.transactions import Transactor
@@ -67,7 +67,8 @@ class StageRunner:
         self._stage = stage
         self._transactor = transactor
         self._backlog = Backlog()
-        self.progress = Progress(stage.name, self._backlog.__len__)
+        self._taken: frozenset[Place] = frozenset()
+        self.progress = Progress(stage.name, self._backlog.__len__, self._holds)
         self._sequel = Sequel()
         #: Kafka has refused a batch of this membership, so what follows under it must not go on either.
         self._over: Fence | None = None
@@ -89,11 +90,17 @@ class StageRunner:
             while True:
                 if not self._backlog:
                     turn = await self._end(turn)
-                for batches in self._groups(await self._backlog.take(self._stage.linger)):
+                    self._taken = frozenset()
+                taken = await self._backlog.take(self._stage.linger)
+                self._taken = frozenset(batch.place for batch in taken)
+                for batches in self._groups(taken):
                     turn = await self._next(batches, turn)
         finally:
             self._processing.shutdown(wait=False, cancel_futures=True)
             await self._transactor.finish(self._committing)
+
+    def _holds(self, place: Place) -> bool:
+        return place in self._taken or self._backlog.holds(place)
 
     def _groups(self, batches: Sequence[Batch]) -> Iterator[list[Batch]]:
         """One transaction each: what was read under one membership, checked for its order, and not too much at once."""

@@ -203,8 +203,8 @@ def _seen(watched: Watched, fence: Fence, positions: Positions, ends: Positions 
             stage.moves,
             stage.at_work,
             stage.waits_for,
-            stage.commits,
             _reached(stage, positions, ends, watched.stage_of) if settled and ends else {},
+            frozenset(place for place in positions if stage.holds(place)),
         )
         for name, stage in watched.stages.items()
     }

@@ -69,6 +69,22 @@ async def test_what_comes_waits_for_room() -> None:
     await asyncio.wait_for(coming, 1)
 
 
+async def test_it_says_which_partitions_have_something_here_and_that_any_may_while_others_wait_for_room() -> (
+    None
+):
+    backlog = await filled(16, size=MEGABYTE)
+    assert (backlog.holds(("t", 0)), backlog.holds(("t", 1))) == (True, False)
+    coming = asyncio.create_task(backlog.put(batch(16, size=MEGABYTE)))
+    await asyncio.sleep(0)
+    assert backlog.holds(("t", 1))
+    await backlog.take()
+    await asyncio.wait_for(coming, 1)
+    assert not backlog.holds(("t", 1))
+    await backlog.take()
+    await backlog.take()
+    assert not backlog.holds(("t", 0))
+
+
 async def test_one_batch_that_is_larger_than_the_room_is_let_in() -> None:
     backlog = Backlog()
     await asyncio.wait_for(backlog.put(batch(size=40 * MEGABYTE)), 1)

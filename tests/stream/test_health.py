@@ -55,7 +55,7 @@ ILL: dict[str, tuple[Course, int, tuple[str, str]]] = {
         ("route", "stuck"),
     ),
     "one partition that is left aside": (
-        lambda at: replace(WELL, stages=stage(moves=at, commits=at, position=5, end=9)),
+        lambda at: replace(WELL, stages=stage(moves=at, position=5, end=9)),
         61,
         ("route events.payments/0", "stuck"),
     ),
@@ -104,9 +104,9 @@ def test_is_told_before_it_is_healed(what: str) -> None:
     assert told[0] < second
 
 
-def test_partitions_that_wait_for_a_transaction_of_minutes_are_not_left_aside() -> None:
+def test_partitions_that_wait_in_order_behind_what_takes_minutes_are_not_left_aside() -> None:
     def course(at: int) -> Seen:
-        return replace(WELL, stages=stage(moves=at, commits=at // 100, position=5 + at // 400, end=999))
+        return replace(WELL, stages=stage(moves=at, position=5 + at // 400, end=999, held=[PLACE]))
 
     assert not [one for one in verdicts(course, 1_000) if one[3] or one[2] == "stuck"]
 
