@@ -57,10 +57,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--registers",
         type=int,
-        default=2_000,
+        default=1_000,
         help="licences in each council's registers; 0: they leave none",
     )
-    parser.add_argument("--rate", type=float, default=0.0, help="messages per second at most; 0: no limit")
+    parser.add_argument("--rate", type=float, default=60.0, help="messages per second at most; 0: no limit")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--mutations", help="break the hub instead: names or patterns of mutations")
     parser.add_argument("--report", type=Path, help="write all reports there, as JSON")

@@ -1,6 +1,6 @@
 """The bulk beside the webhooks: councils leave whole registers of licences, in each of which every row is another.
 
-There is always one in hand: the next is left when the one before is put away and most of it is delivered.
+There is always one in hand: the next is left when the one before is put away, unless deliveries are far behind.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from tests.chaos.truth import Register, Truth
 INSTANCES = {"E08000025": "birmingham-premises", "E09000033": "westminster-premises"}
 
 _LOOK_S = 0.1
-_OPEN = 0.5
-"""The share of a register whose delivery may be to come when the next is left."""
 
 
 class Offices:
@@ -105,7 +103,7 @@ class Registers:
 
         def taken_in() -> bool:
             heard = sum(one.rows for one in self._all if one.party == register.party)
-            delivered = self.enough or register.told - heard <= _OPEN * self._rows
+            delivered = self.enough or register.told - heard <= self._rows
             return self.given_up or (delivered and self._offices.put_away(place) >= register.left)
 
         while not self.enough:

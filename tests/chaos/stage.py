@@ -38,7 +38,7 @@ class Plan:
     gateways: int = 2
     workers: int = 2
     partitions: int = 4
-    disk_mb: int = 3072
+    disk_mb: int = 6144
     apart: bool = True
     wrapper: tuple[str, ...] = ("tests.chaos.child",)
     speed: float = 2000.0
