@@ -19,6 +19,7 @@ from tests.chaos import mutants
 from tests.chaos.experiment import Report, Run, experiment
 from tests.chaos.faults import FAULTS
 from tests.chaos.mutations import MUTATIONS
+from tests.chaos.script import TOGETHER
 from tests.chaos.stage import Plan
 
 
@@ -40,7 +41,15 @@ def main() -> int:
     reports = []
     for seed in range(first, first + asked.seeds):
         plan = Plan(workers=asked.workers)
-        run = Run(seed, asked.events, names, plan, registers=asked.registers, rate=asked.rate)
+        run = Run(
+            seed,
+            asked.events,
+            names,
+            plan,
+            registers=asked.registers,
+            rate=asked.rate,
+            together=asked.together,
+        )
         reports.append(_run(run, keep=asked.keep))
         if asked.report:
             _write(asked.report, reports)
@@ -61,6 +70,7 @@ def _arguments() -> argparse.Namespace:
         help="licences in each council's registers; 0: they leave none",
     )
     parser.add_argument("--rate", type=float, default=60.0, help="messages per second at most; 0: no limit")
+    parser.add_argument("--together", type=float, default=TOGETHER, help="share of faults that have company")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--mutations", help="break the hub instead: names or patterns of mutations")
     parser.add_argument("--report", type=Path, help="write all reports there, as JSON")
