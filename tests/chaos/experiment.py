@@ -45,6 +45,8 @@ class Run:
     mix: Mix = field(default_factory=Mix)
     registers: int = 0
     """Licences in each council's registers; 0: they leave none."""
+    bulk: float = 1.0
+    """The share of all events that rows may be; 1: there is always a register in hand."""
     lines: int = 96
     rate: float = 0.0
     quiet_s: float = 60.0
@@ -123,6 +125,7 @@ async def experiment(run: Run, folder: Path, say: Say) -> Report:
         generator = Generator(truth, stage.urls, run.seed, run.mix, run.rate)
         registers = Registers(truth, stage.offices, stage.subscribers, run.registers)
         lab = Laboratory(stage, generator, registers, truth)
+        registers.room = lambda: registers.told <= run.bulk * lab.progress
         say(f"seed {run.seed}: the stage stands after {time.monotonic() - started:.0f} s")
         await _play(run, lab, report, say)
         await _judge(lab, report)

@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,8 @@ class Registers:
         self.enough = not rows
         """Leave no more."""
         self.given_up = False
+        self.room: Callable[[], bool] = lambda: True
+        """Whether the next may be left; otherwise it waits."""
         self._offices = offices
         self._rows = rows
         self._turn = asyncio.Lock()
@@ -103,8 +105,8 @@ class Registers:
 
         def taken_in() -> bool:
             heard = sum(one.rows for one in self._all if one.party == register.party)
-            delivered = self.enough or register.told - heard <= self._rows
-            return self.given_up or (delivered and self._offices.put_away(place) >= register.left)
+            due = self.enough or (register.told - heard <= self._rows and self.room())
+            return self.given_up or (due and self._offices.put_away(place) >= register.left)
 
         while not self.enough:
             register.left += 1
