@@ -94,7 +94,7 @@ class Truth:
 
     def expected_of_all(self, types: Iterable[str]) -> Expected:
         """What is to be written of these types for all parties, once."""
-        parties = {one.party for one in (*self.lanes.values(), *self.registers)}
+        parties = {one.party for one in self.lanes.values()} | {one.party for one in self.registers}
         each = [self.expected(party, types, repeats=False) for party in parties]
         return Expected(
             frozenset[Key]().union(*(one.must for one in each)),
