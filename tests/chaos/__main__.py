@@ -40,7 +40,7 @@ def main() -> int:
     names = _chosen(FAULTS, asked.faults, "fault") * asked.rounds
     reports = []
     for seed in range(first, first + asked.seeds):
-        plan = Plan(workers=asked.workers)
+        plan = Plan(workers=asked.workers, partitions=asked.partitions)
         run = Run(
             seed,
             asked.events,
@@ -72,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=60.0, help="messages per second at most; 0: no limit")
     parser.add_argument("--together", type=float, default=TOGETHER, help="share of faults that have company")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--partitions", type=int, default=4, help="of every topic")
     parser.add_argument("--mutations", help="break the hub instead: names or patterns of mutations")
     parser.add_argument("--report", type=Path, help="write all reports there, as JSON")
     parser.add_argument(
