@@ -38,7 +38,7 @@ bench: env
 
 # The fault laboratory, some hours: every schedule, every fault, every mutation. What it finds it finds again by its
 # seed. Network namespaces and small disks need root; without, what needs them is skipped and named.
-CHAOS ?= --seeds 10 --events 200000
+CHAOS ?= --seeds 10 --events 200000 --rate 40 --partitions 2 --together 0.95
 SEED ?= 1
 chaos: env
 	HUB_SCHEDULES=10000 $(BIN)/pytest --hypothesis-seed=$(SEED) tests/stream/test_any_order.py \

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -61,8 +62,8 @@ class GatewayProcess:
         self._ingest = Ingest(servers, settings.max_in_flight)
         self._workers, self._subscriptions, self._jobs = Workers(), Subscriptions(), Jobs()
         self._controls, self._known = Controls(), KnownConditions()
-        for table in self._tables:
-            table.follow(servers)
+        with ThreadPoolExecutor(len(self._tables)) as threads:
+            list(threads.map(lambda table: table.follow(servers), self._tables))
         journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
         done = works(servers, self._jobs, journal, trial)
         self._runner = JobRunner(servers, self._jobs, done, journal.settle)

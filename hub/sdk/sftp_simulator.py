@@ -29,7 +29,7 @@ LOGIN, CUT, BUSY = "login refused", "connection cut", "busy"
 
 
 class SftpSimulator(Simulator):
-    """One user's folder, `/drop`, on an SFTP server with a key of its own.
+    """One user's folder, `/drop`, on an SFTP server with a key of its own, at `sftp_host`.
 
     `drop` leaves a file as a careful sender does, under another name first; `drop_slowly` as a careless one does.
     `files` are those there, by path below the folder. Faults, per read or login: `login refused`,
@@ -48,7 +48,7 @@ class SftpSimulator(Simulator):
         # Its own and always the same, so that a client's settings outlive it; both open nothing but this.
         seed_of_key = hashlib.sha256(f"{type(self).__module__}.{type(self).__qualname__}".encode()).digest()
         self.password = f"simulated-{seed_of_key.hex()[:16]}"
-        self.sftp_port = 0
+        self.sftp_host, self.sftp_port = "127.0.0.1", 0
         self._key = _private_key(seed_of_key)
         self._home = tempfile.TemporaryDirectory(prefix="simulated-sftp-")
         self.folder = Path(self._home.name) / "drop"
@@ -62,7 +62,7 @@ class SftpSimulator(Simulator):
         """Settings of a connector whose `Config` is a `FileSettings`."""
         return {
             "folder": "/drop",
-            "sftp_host": "127.0.0.1",
+            "sftp_host": self.sftp_host,
             "sftp_port": self.sftp_port or 1,
             "sftp_user": "hub",
             "sftp_password": self.password,
@@ -93,7 +93,7 @@ class SftpSimulator(Simulator):
         """The server, at `sftp_port`."""
         server = await asyncssh.create_server(
             lambda: _Login(self),
-            "127.0.0.1",
+            self.sftp_host,
             port,
             server_host_keys=[self._key],
             sftp_factory=lambda channel: _Files(self, channel, self._home.name),
@@ -101,7 +101,7 @@ class SftpSimulator(Simulator):
         )
         async with server:
             self.sftp_port = server.sockets[0].getsockname()[1]
-            yield f"sftp://127.0.0.1:{self.sftp_port}"
+            yield f"sftp://{self.sftp_host}:{self.sftp_port}"
             server.close()
 
 

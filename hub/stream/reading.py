@@ -49,10 +49,13 @@ class KafkaLog:
         return bounds(self._servers, topic, partition)
 
 
-def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int = 8_192) -> Consumer:
+def new_consumer(
+    servers: str, isolation: str = "read_committed", ahead_kb: int = 8_192, wait_ms: int = 50
+) -> Consumer:
     """A consumer outside any group that reads what is committed, and says when it is at the end.
 
-    `ahead_kb` is how much it may hold of what was not asked for yet.
+    `ahead_kb` is how much it may hold of what was not asked for yet; `wait_ms` how long Kafka keeps it waiting at
+    the end before it says so. What comes meanwhile comes at once.
     """
     return Consumer(
         {
@@ -64,7 +67,7 @@ def new_consumer(servers: str, isolation: str = "read_committed", ahead_kb: int 
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": ahead_kb,
             "reconnect.backoff.max.ms": 1_000,
-            "fetch.wait.max.ms": 50,  # how long the broker keeps a reader at the end waiting for more
+            "fetch.wait.max.ms": wait_ms,
         }
     )
 

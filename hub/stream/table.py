@@ -15,6 +15,9 @@ from hub.stream.reading import Message, at_end, new_consumer
 
 log = structlog.get_logger()
 
+#: A hub has a dozen tables at the ends of their topics, and every time that one asks costs Kafka a millisecond.
+_WAIT_MS = 250
+
 
 class Table:
     """Reads from the start, then follows, on a thread of its own. `on_change(key, value)`; None is deletion."""
@@ -44,7 +47,7 @@ class Table:
         self._thread.join(5)
 
     def _follow(self) -> None:
-        consumer = new_consumer(self._servers)
+        consumer = new_consumer(self._servers, wait_ms=_WAIT_MS)
         try:
             self._learn_leader(consumer)
             consumer.assign([TopicPartition(self._topic, 0, OFFSET_BEGINNING)])

@@ -19,6 +19,7 @@ from tests.chaos import mutants
 from tests.chaos.experiment import Report, Run, experiment
 from tests.chaos.faults import FAULTS
 from tests.chaos.mutations import MUTATIONS
+from tests.chaos.script import TOGETHER
 from tests.chaos.stage import Plan
 
 
@@ -39,8 +40,17 @@ def main() -> int:
     names = _chosen(FAULTS, asked.faults, "fault") * asked.rounds
     reports = []
     for seed in range(first, first + asked.seeds):
-        plan = Plan(workers=asked.workers)
-        reports.append(_run(Run(seed, asked.events, names, plan, rate=asked.rate), keep=asked.keep))
+        plan = Plan(workers=asked.workers, partitions=asked.partitions)
+        run = Run(
+            seed,
+            asked.events,
+            names,
+            plan,
+            registers=asked.registers,
+            rate=asked.rate,
+            together=asked.together,
+        )
+        reports.append(_run(run, keep=asked.keep))
         if asked.report:
             _write(asked.report, reports)
     return _conclude(reports)
@@ -52,9 +62,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1, help="how many runs")
     parser.add_argument("--first-seed", type=int, help="repeat a run by its seed; otherwise drawn")
     parser.add_argument("--rounds", type=int, default=1, help="how often each fault strikes in a run")
-    parser.add_argument("--events", type=int, default=20_000, help="messages per run")
-    parser.add_argument("--rate", type=float, default=0.0, help="messages per second at most; 0: no limit")
+    parser.add_argument("--events", type=int, default=20_000, help="messages and rows per run")
+    parser.add_argument(
+        "--registers",
+        type=int,
+        default=1_000,
+        help="licences in each council's registers; 0: they leave none",
+    )
+    parser.add_argument("--rate", type=float, default=60.0, help="messages per second at most; 0: no limit")
+    parser.add_argument("--together", type=float, default=TOGETHER, help="share of faults that have company")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--partitions", type=int, default=4, help="of every topic")
     parser.add_argument("--mutations", help="break the hub instead: names or patterns of mutations")
     parser.add_argument("--report", type=Path, help="write all reports there, as JSON")
     parser.add_argument(
@@ -78,7 +96,7 @@ def _say(line: str) -> None:
 
 def _run(run: Run, *, keep: bool) -> Report:
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{run.seed}-"))
-    print(f"seed {run.seed}: {run.events} messages, {len(run.faults)} faults, logs in {folder}", flush=True)
+    print(f"seed {run.seed}: {run.events} events, {len(run.faults)} faults, logs in {folder}", flush=True)
     report = uvloop.run(experiment(run, folder, _say))
     print(summary(report), flush=True)
     if report.right and not keep:
@@ -88,10 +106,11 @@ def _run(run: Run, *, keep: bool) -> Report:
 
 def summary(report: Report) -> str:
     """What a person wants to know of one run."""
+    rate = f"{report.events / report.busy_s:.0f}/s in {report.busy_s:.0f} s" if report.busy_s else "no load"
     lines = [
         f"seed {report.seed}: {'RIGHT' if report.right else 'WRONG' if not report.unknown else 'UNKNOWN'}: "
-        f"{report.events} messages accepted, {report.deliveries} effects at subscribers, "
-        f"{sum(len(one.faults) for one in report.struck)} faults, {report.seconds:.0f} s"
+        f"{report.messages} messages and {report.rows} rows accepted ({rate}), {report.deliveries} effects at "
+        f"subscribers, {sum(len(one.faults) for one in report.struck)} faults, {report.seconds:.0f} s"
     ]
     for name, found in report.places.items():
         counts = " ".join(f"{what}={count}" for what, count in found.counts().items())
@@ -115,7 +134,7 @@ def _conclude(reports: list[Report]) -> int:
         totals.update(report.totals)
     events = sum(report.events for report in reports)
     faults = sum(len(one.faults) for report in reports for one in report.struck)
-    print(f"in all: {events} messages, {faults} faults, {len(reports)} seeds: {dict(totals)}")
+    print(f"in all: {events} events, {faults} faults, {len(reports)} seeds: {dict(totals)}")
     if any(report.unknown for report in reports):
         return 2
     return 0 if all(report.right for report in reports) else 1

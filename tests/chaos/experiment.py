@@ -22,25 +22,31 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.generator import FRESH, INSTANCES, Generator, Mix
 from tests.chaos.processes import until
 from tests.chaos.reading import arrivals_in, letters
+from tests.chaos.registers import Registers
 from tests.chaos.stage import Plan, Stage
-from tests.chaos.truth import CAPTURED, REFUNDED, Truth
+from tests.chaos.truth import CAPTURED, GRANTED, REFUNDED, VARIED, Truth
 
 Say = Callable[[str], None]
 
 _HEAL_S = 90.0
 _LATE_S = 3.0  # for what comes twice, late
 _BEHIND = 20_000  # messages that may be accepted and not delivered before the generator waits
+_JUDGED = {"events.payments": (CAPTURED, REFUNDED), "events.licensing": (GRANTED, VARIED)}
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is asked for."""
+    """What is asked for: `events` are messages and rows of registers together."""
 
     seed: int
     events: int
     faults: Sequence[str]
     plan: Plan = field(default_factory=Plan)
     mix: Mix = field(default_factory=Mix)
+    registers: int = 0
+    """Licences in each council's registers; 0: they leave none."""
+    bulk: float = 1.0
+    """The share of all events that rows may be; 1: there is always a register in hand."""
     lines: int = 96
     rate: float = 0.0
     quiet_s: float = 60.0
@@ -63,9 +69,13 @@ class Report:
     """What came of a run."""
 
     seed: int
-    events: int = 0
+    messages: int = 0
+    rows: int = 0
+    """Of registers: each is an event."""
     deliveries: int = 0
     seconds: float = 0.0
+    busy_s: float = 0.0
+    """From the first message until everything was delivered."""
     struck: list[Struck] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
     places: dict[str, Findings] = field(default_factory=dict)
@@ -75,6 +85,11 @@ class Report:
     broker_falls: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+
+    @property
+    def events(self) -> int:
+        """All that were accepted."""
+        return self.messages + self.rows
 
     @property
     def totals(self) -> dict[str, int]:
@@ -107,7 +122,10 @@ async def experiment(run: Run, folder: Path, say: Say) -> Report:
     try:
         await stage.up()
         truth = Truth()
-        lab = Laboratory(stage, Generator(truth, stage.urls, run.seed, run.mix, run.rate), truth)
+        generator = Generator(truth, stage.urls, run.seed, run.mix, run.rate)
+        registers = Registers(truth, stage.offices, stage.subscribers, run.registers)
+        lab = Laboratory(stage, generator, registers, truth)
+        registers.room = lambda: registers.told <= run.bulk * lab.progress
         say(f"seed {run.seed}: the stage stands after {time.monotonic() - started:.0f} s")
         await _play(run, lab, report, say)
         await _judge(lab, report)
@@ -127,25 +145,33 @@ async def _play(run: Run, lab: Laboratory, report: Report, say: Say) -> None:
             report.skipped[name] = reason
         else:
             names.append(name)
-    lab.generator.more = bool(names)
-    sending = asyncio.create_task(lab.generator.run(run.events, run.lines))
-    braking = asyncio.create_task(_brake(lab))
+    began = time.monotonic()
+    sending = [
+        asyncio.create_task(one) for one in (lab.generator.run(run.lines), lab.registers.run(), _brake(lab))
+    ]
+
+    async def reached(events: int) -> bool:
+        return await until(lambda: lab.progress >= events or lab.silent_s > _HEAL_S, 3600)
+
     try:
         for act in script.write(run.seed, names, run.events, run.together):
-            await until(lambda at=act.at: lab.generator.accepted >= at or sending.done(), 3600)
-            if sending.done():
+            await reached(act.at)
+            if lab.silent_s > _HEAL_S:
+                report.unknown.append("nothing was accepted any more, and faults were left out")
                 break
             report.struck.append(await _strike(act, lab, run.seed, say))
-        lab.generator.more = False
-        await _finish(sending, lab)
+        await reached(run.events)
+        lab.generator.enough = lab.registers.enough = True
+        await _finish(sending[:2], lab)
         await _drain(lab, run.quiet_s, say)
+        report.busy_s = round(time.monotonic() - began - _LATE_S, 1)
     finally:
-        braking.cancel()
-        sending.cancel()
+        for one in sending:
+            one.cancel()
 
 
 async def _strike(act: script.Act, lab: Laboratory, seed: int, say: Say) -> Struck:
-    at, began = lab.generator.accepted, time.monotonic()
+    at, began = lab.progress, time.monotonic()
     made: list[Fault] = [FAULTS[name](Random(f"{name} {act.at} {seed}")) for name in act.faults]
     begun: list[Fault] = []
     try:
@@ -189,20 +215,20 @@ async def _healed(lab: Laboratory) -> float | None:
 async def _brake(lab: Laboratory) -> None:
     """Keep the generator from running far ahead of what is delivered."""
     while True:
-        lab.generator.hold(
-            lab.generator.accepted - sum(len(one.keys) for one in lab.stage.subscribers) > _BEHIND
-        )
+        delivered = sum(len(one.keys) - one.rows for one in lab.stage.subscribers)
+        lab.generator.hold(lab.generator.accepted - delivered > _BEHIND)
         await asyncio.sleep(0.2)
 
 
-async def _finish(sending: asyncio.Task[None], lab: Laboratory) -> None:
-    """Until all is sent; given up when nothing was accepted for long though every fault is over."""
-    while not await until(sending.done, 5.0):
-        if time.monotonic() - lab.generator.last_accepted > _HEAL_S:
-            lab.notes.append("the gateways accepted nothing any more")
-            lab.generator.given_up = True
+async def _finish(sending: Sequence[asyncio.Task[None]], lab: Laboratory) -> None:
+    """Until all is sent and taken in; given up when nothing happened for long though every fault is over."""
+    while not await until(lambda: all(one.done() for one in sending), 5.0):
+        if lab.silent_s > _HEAL_S:
+            lab.notes.append("nothing is accepted and nothing taken in any more")
+            lab.generator.given_up = lab.registers.given_up = True
             lab.generator.hold(False)
-    sending.result()
+    for one in sending:
+        one.result()
 
 
 async def _drain(lab: Laboratory, quiet_s: float, say: Say) -> None:
@@ -228,15 +254,16 @@ async def _drain(lab: Laboratory, quiet_s: float, say: Say) -> None:
 
 async def _judge(lab: Laboratory, report: Report) -> None:
     stage, truth, plan = lab.stage, lab.truth, lab.stage.plan
-    report.events = truth.accepted
+    report.messages, report.rows = truth.accepted, truth.rows
     report.answers = dict(truth.answers)
     report.met = {one.name: dict(one.met) for one in stage.subscribers}
     report.falls = [asdict(fall) for fall in stage.keeper.falls]
     report.broker_falls = stage.brokers.falls
     report.notes = lab.notes
     report.unknown += truth.unknown[:10]
-    if not stage.proxy.alive():
-        report.unknown.append("the proxy ended")
+    for name, helper in (("the proxy", stage.proxy), ("the councils' offices", stage.offices)):
+        if not helper.alive():
+            report.unknown.append(f"{name} ended")
     for one in stage.subscribers:
         expected = truth.expected(one.party, one.types, repeats=True)
         report.places[f"subscriber {one.name}"] = judge(expected, one.arrivals)
@@ -248,11 +275,11 @@ async def _judge(lab: Laboratory, report: Report) -> None:
                 arrivals_in, stage.servers, topic, plan.partitions, stage.loaded.registry, lab.planted
             )
             report.places[topic] = judge(truth.expected(party, repeats=False), found)
-        kinds = (CAPTURED, REFUNDED)
-        found = await asyncio.to_thread(
-            arrivals_in, stage.servers, "events.payments", plan.partitions, stage.loaded.registry, lab.planted
-        )
-        report.places["events.payments"] = judge(truth.expected_of_all(kinds), found)
+        for topic, kinds in _JUDGED.items():
+            found = await asyncio.to_thread(
+                arrivals_in, stage.servers, topic, plan.partitions, stage.loaded.registry, lab.planted
+            )
+            report.places[topic] = judge(truth.expected_of_all(kinds), found)
         dead = await asyncio.to_thread(lambda: list(letters(stage.servers, plan.partitions, lab.planted)))
         report.places["dead-letters"] = judge_letters(truth.letters, dead)
     except (KafkaException, ValueError) as error:

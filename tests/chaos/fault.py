@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -13,6 +14,7 @@ from tests.chaos.processes import until
 if TYPE_CHECKING:
     from tests.chaos.generator import Generator
     from tests.chaos.reading import Origin
+    from tests.chaos.registers import Registers
     from tests.chaos.stage import Stage
     from tests.chaos.truth import Truth
 
@@ -28,11 +30,22 @@ class Laboratory:
 
     stage: Stage
     generator: Generator
+    registers: Registers
     truth: Truth
     planted: set[Origin] = field(default_factory=set)
     """Records that were written into topics past the hub."""
     notes: list[str] = field(default_factory=list)
     """What was noticed and is no matter of sets."""
+
+    @property
+    def progress(self) -> int:
+        """Messages that were accepted and rows of registers that were delivered."""
+        return self.generator.accepted + self.registers.told
+
+    @property
+    def silent_s(self) -> float:
+        """Seconds since anything was accepted or delivered."""
+        return time.monotonic() - max(self.generator.last_accepted, self.stage.receivers.last_taken)
 
 
 class Fault:

@@ -54,8 +54,8 @@ class Generator:
         """The next messages that are accepted are noted here, up to `FRESH`; whoever wants to see them delivered
         empties it first."""
         self.poison_due = 0
-        self.more = False
-        """Go on beyond what was asked for: there are still faults to come."""
+        self.enough = False
+        """Send no more."""
         self.given_up = False
         self.last_accepted = time.monotonic()
         self._gateways = gateways
@@ -75,16 +75,16 @@ class Generator:
         """Send nothing more for now, or go on: the hub is behind with delivering."""
         (self._room.clear if full else self._room.set)()
 
-    async def run(self, events: int, lines: int = 64) -> None:
-        """Until `events` messages, and `more`, are accepted or given up; `lines` at a time."""
+    async def run(self, lines: int = 64) -> None:
+        """Until there are `enough`, and all that were sent are accepted or given up; `lines` at a time."""
         timeout = aiohttp.ClientTimeout(total=_TIME_LIMIT)
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0), timeout=timeout, skip_auto_headers=("user-agent",)
         ) as session:
-            await asyncio.gather(*(self._line(session, events) for _ in range(lines)))
+            await asyncio.gather(*(self._line(session) for _ in range(lines)))
 
-    async def _line(self, session: aiohttp.ClientSession, events: int) -> None:
-        while (self.more or self.sent < events) and not self.given_up:
+    async def _line(self, session: aiohttp.ClientSession) -> None:
+        while not (self.enough or self.given_up):
             await self._room.wait()
             await self._pace()
             self.sent += 1

@@ -39,7 +39,8 @@ def run(names: Iterable[str], seed: int, say: Say) -> list[Caught]:
         mutation = MUTATIONS[name]
         folder = Path(tempfile.mkdtemp(prefix=f"chaos-{name}-"))
         plan = Plan(wrapper=("tests.chaos.mutations", name))
-        asked = Run(seed, _EVENTS, mutation.faults * mutation.rounds, plan, rate=_RATE, quiet_s=_QUIET_S)
+        faults = mutation.faults * mutation.rounds
+        asked = Run(seed, _EVENTS, faults, plan, registers=mutation.registers, rate=_RATE, quiet_s=_QUIET_S)
         say(f"{name}: {mutation.broken}")
         one = Caught(mutation, uvloop.run(experiment(asked, folder, say)))
         caught.append(one)

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
-from threading import Thread
 from time import monotonic, sleep
 from typing import Any
 
@@ -19,7 +18,7 @@ import confluent_kafka
 from tests.chaos.child import main
 
 _EVERY = 20  # transactions, of which one goes wrong
-_FROZEN_S, _SLOW_S = 4.0, 6.0
+_PATIENCE_S = 8.0  # until we are a member again; the watchdog waits no longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,8 @@ class Mutation:
     apply: Callable[[], None]
     faults: tuple[str, ...] = ()
     rounds: int = 1
+    registers: int = 0
+    """Licences in the registers beside the messages, where work must be in hand."""
 
 
 def _acknowledge_before_confirm() -> None:
@@ -80,48 +81,29 @@ def _drop_dead_letters() -> None:
 
 
 def _present_generation() -> None:
+    from hub.stream.records import NOBODY
     from hub.stream.transactions import Transactor
     from hub.stream.transport import Consumer
 
     consumers: list[Consumer] = []
-    made, commit = Consumer.__init__, Transactor.commit
-    thawed = _Thawed()
-    thawed.start()
+    made, attempt = Consumer.__init__, Transactor._attempt
 
     def init(self: Consumer, *args: Any, **options: Any) -> None:
         made(self, *args, **options)
         consumers.append(self)
 
-    def commit_as_we_are(self: Transactor, outputs: Any, positions: Any, fence: Any) -> bool:
-        if consumers:  # a stage that is as slow after a freeze as it can be: only then are we another by now
-            thawed.wait_while(lambda: consumers[-1].membership()[0] == fence)
-            fence = consumers[-1].membership()[0]
-        return commit(self, outputs, positions, fence)
+    def attempt_as_we_are(self: Transactor, outputs: Any, positions: Any, fence: Any) -> bool:
+        if attempt(self, outputs, positions, fence) or not consumers:
+            return True
+        deadline = monotonic() + _PATIENCE_S
+        while (present := consumers[-1].membership()[0]) in (fence, NOBODY):
+            if monotonic() > deadline:
+                return False
+            sleep(0.05)
+        return attempt(self, outputs, positions, present)
 
     Consumer.__init__ = init  # type: ignore[method-assign]
-    Transactor.commit = commit_as_we_are  # type: ignore[method-assign]
-
-
-class _Thawed(Thread):
-    """Knows by its own clock whether the process stood still lately."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self._at = 0.0
-
-    def run(self) -> None:
-        last = monotonic()
-        while True:
-            sleep(0.2)
-            now = monotonic()
-            if now - last > _FROZEN_S:
-                self._at = now
-            last = now
-
-    def wait_while(self, same: Callable[[], bool]) -> None:
-        """For some seconds after the process stood still."""
-        while same() and monotonic() - self._at < _SLOW_S:
-            sleep(0.05)
+    Transactor._attempt = attempt_as_we_are  # type: ignore[method-assign]
 
 
 def _out_of_order() -> None:
@@ -161,11 +143,12 @@ MUTATIONS = {
         ),
         Mutation(
             "present-generation",
-            "a batch is committed as whoever we are now, not as who we were when it was fetched",
+            "a batch that the group refuses is committed again, as whoever we are by then",
             "duplicated",
             _present_generation,
             ("worker-freeze", "rebalance-storm"),
             rounds=2,
+            registers=500,
         ),
         Mutation(
             "drop-dead-letters", "what cannot go on is passed over silently", "lost", _drop_dead_letters

@@ -37,10 +37,7 @@ def arrivals_in(
             except CodecError:
                 found.append(Arrival(None, event_id, where=where))
                 continue
-            key = key_of(
-                header(headers, "ce_type"), str(data.get("payment_id", "")), data.get("refunded_total")
-            )
-            found.append(Arrival(key, event_id, where=where))
+            found.append(Arrival(key_of(header(headers, "ce_type"), data), event_id, where=where))
     return found
 
 

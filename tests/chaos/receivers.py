@@ -16,8 +16,9 @@ from aiohttp import web
 
 from hub.delivery.signing import ID_HEADER, Secret, SignatureError, verify
 from tests.chaos.checker import Arrival, Key
+from tests.chaos.office import address_of
 from tests.chaos.payloads import amount_of, description_of, reference_of
-from tests.chaos.truth import FEE_TYPE, key_of
+from tests.chaos.truth import FEE_TYPE, GRANTED, LICENCE, VARIED, key_of
 
 Habits = Mapping[str, float]
 """Shares of the deliveries that are met with each; the rest is answered 204.
@@ -50,6 +51,8 @@ class Subscriber:
     arrivals: list[Arrival] = field(default_factory=list)
     keys: set[Key] = field(default_factory=set)
     """What `arrivals` are about."""
+    rows: int = 0
+    """Those of `keys` that are about licences."""
     met: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -132,22 +135,28 @@ class Receivers:
         self.last_taken = time.monotonic()
         arrival = arrival_of(msgspec.json.decode(body), headers.get(ID_HEADER, ""))
         subscriber.arrivals.append(arrival)
-        if arrival.key is not None:
+        if arrival.key is not None and arrival.key not in subscriber.keys:
             subscriber.keys.add(arrival.key)
+            subscriber.rows += arrival.key[0].startswith(LICENCE)
         return True
 
 
 def arrival_of(event: Mapping[str, Any], webhook_id: str) -> Arrival:
     """What a delivery in structured mode is about, and whether it still is what was sent."""
     data: Mapping[str, Any] = event["data"]
-    subject = str(data.get("payment_id", ""))
-    key = key_of(event["type"], subject, data.get("refunded_total"))
+    key = key_of(event["type"], data)
     if key is None:
         return Arrival(None, webhook_id)
-    intact = data.get("amount") == amount_of(subject) and event["id"] == webhook_id
+    return Arrival(key, webhook_id, event["id"] == webhook_id and _intact(event, data, key[1]))
+
+
+def _intact(event: Mapping[str, Any], data: Mapping[str, Any], number: int) -> bool:
+    if event["type"] in (GRANTED, VARIED):
+        subject = data["licence_reference"]
+        return bool(event["subject"] == subject and data.get("address") == address_of(subject))
+    subject = data["payment_id"]
+    if data.get("amount") != amount_of(subject):
+        return False
     if event["type"] == FEE_TYPE:
-        intact = intact and data.get("licence_reference") == reference_of(subject)
-    else:
-        intact = intact and data.get("description") == description_of(key[1])
-        intact = intact and event["subject"] == subject
-    return Arrival(key, webhook_id, intact)
+        return bool(data.get("licence_reference") == reference_of(subject))
+    return bool(data.get("description") == description_of(number) and event["subject"] == subject)

@@ -24,6 +24,8 @@ from tests.chaos.generator import INSTANCES
 from tests.chaos.network import Host, Network, listening
 from tests.chaos.processes import ROOT, Keeper, Process, until
 from tests.chaos.receivers import Receivers, Subscriber
+from tests.chaos.registers import INSTANCES as OFFICES
+from tests.chaos.registers import Offices
 from tests.chaos.truth import FEE_TYPE
 
 _START_S = 90.0
@@ -36,7 +38,7 @@ class Plan:
     gateways: int = 2
     workers: int = 2
     partitions: int = 4
-    disk_mb: int = 3072
+    disk_mb: int = 6144
     apart: bool = True
     wrapper: tuple[str, ...] = ("tests.chaos.child",)
     speed: float = 2000.0
@@ -69,6 +71,7 @@ class Stage:
         hosts = [self.network.add(f"broker-{n}") for n in range(1, cluster.COUNT + 1)]
         self.brokers = cluster.Brokers([disk.path for disk in self.broker_disks], hosts, self.network.lab)
         self.proxy = Proxy(list(zip(self.brokers.told, self.brokers.own, strict=True)))
+        self.offices = await asyncio.to_thread(Offices, self.network.lab, self.folder / "offices")
         await asyncio.to_thread(self.brokers.start)
         self.loaded = await asyncio.to_thread(self._configure)
         self._processes()
@@ -95,8 +98,9 @@ class Stage:
         await self.receivers.close()
         if hasattr(self, "brokers"):
             await asyncio.to_thread(self.brokers.stop)
-        if hasattr(self, "proxy"):
-            self.proxy.close()
+        for name in ("proxy", "offices"):
+            if hasattr(self, name):
+                getattr(self, name).close()
         if hasattr(self, "network"):
             self.network.close()
         for disk in self.disks:
@@ -140,7 +144,8 @@ class Stage:
             (config / name).symlink_to(ROOT / name)
         (config / "signing-secret").write_text("webhook_test_key")
         (config / "api-key").write_text("api_test_key")
-        (config / "hub.yaml").write_text(yaml.safe_dump(_settings(self.plan)))
+        (config / "sftp-password").write_text(self.offices.password)
+        (config / "hub.yaml").write_text(yaml.safe_dump(_settings(self.plan, self.offices)))
         (self.data / "master.key").write_bytes(secrets.token_bytes(32))
         (self.data / "operator.token").write_text(secrets.token_hex(24))
         loaded = load_hub(config / "hub.yaml")
@@ -211,15 +216,20 @@ def subscribers() -> list[Subscriber]:
     ]
 
 
-def _settings(plan: Plan) -> dict[str, Any]:
+def _settings(plan: Plan, offices: Offices) -> dict[str, Any]:
     instance = {
         "connector": "govuk_pay",
         "poll_every_s": 3600,
         "config": {"signing_secret": {"file": "signing-secret"}, "api_key": {"file": "api-key"}},
     }
+    pays = {name: {**instance, "party": party} for party, name in INSTANCES.items()}
+    registers = {
+        name: {"connector": "premises_licensing", "party": party, "poll_every_s": 0.2, "config": config}
+        for (party, name), config in zip(OFFICES.items(), offices.config, strict=True)
+    }
     return {
         "parties": {party: {"name": f"Council {party}"} for party in INSTANCES},
-        "instances": {name: {**instance, "party": party} for party, name in INSTANCES.items()},
+        "instances": pays | registers,
         "gateway": {"host": "0.0.0.0" if plan.apart else "127.0.0.1"},
         "kafka": {"replication": 3, "partitions": plan.partitions},
         "delivery": {"allow_local": True, "speed": plan.speed, "timeout_s": 3.0},
