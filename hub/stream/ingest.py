@@ -30,7 +30,7 @@ class Ingest:
                 "bootstrap.servers": servers,
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 5,  # each request costs Kafka as much as ten records
+                "linger.ms": 10,  # each request costs Kafka as much as ten records
                 "delivery.timeout.ms": int(timeout * 1000),
                 "reconnect.backoff.max.ms": 1_000,  # back within a second or two of Kafka, not ten
                 "partitioner": "murmur2_random",
