@@ -18,7 +18,7 @@ _BITE = 8 << 20
 #: it fails; on the other hand each costs some eight milliseconds whatever it covers.
 _AIM = 0.25
 
-_LEAST, _MOST = 10, 50_000  # records, of which one of the journal may have thousands of entries
+_LEAST, _MOST = 10, 16_000  # records, of which one of the journal may have thousands of entries
 _WORTH = 1_000  # records that are worth a transaction
 
 
@@ -64,10 +64,12 @@ class Backlog:
                         await self._wait()
         taken: list[Batch] = []
         records = size = 0
-        while self._batches and (not taken or (records < self.limit and size < _BITE)):
+        while self._batches and (not taken or size < _BITE):
+            records += len(self._batches[0].records)
+            if taken and records > self.limit:
+                break
             batch = self._batches.popleft()
             taken.append(batch)
-            records += len(batch.records)
             size += batch.size
         self._size -= size
         self._changed.set()
@@ -77,7 +79,7 @@ class Backlog:
         """A transaction over so many records took so long, from the first of them to its commit."""
         if seconds > 2 * _AIM:
             self.limit = max(_LEAST, min(self.limit, records) // 2)
-        elif records >= self.limit and seconds < _AIM:
+        elif 2 * records > self.limit and seconds < _AIM:
             self.limit = min(_MOST, self.limit * 2)
 
     async def _wait(self) -> None:

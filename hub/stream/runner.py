@@ -238,10 +238,10 @@ def _count(batches: Sequence[Batch]) -> int:
 
 
 def _portions(batches: Iterable[Batch], limit: int) -> Iterator[list[Batch]]:
-    """In order, each of as many batches as it takes to have `limit` records, as a backlog gives them."""
+    """In order, each of one batch or of several that have no more than `limit` records, as a backlog gives them."""
     found, count = list[Batch](), 0
     for batch in batches:
-        if count >= limit:
+        if found and count + len(batch.records) > limit:
             yield found
             found, count = [], 0
         found.append(batch)

@@ -34,7 +34,7 @@ from hub.stream.standing import Standing
 log = structlog.get_logger()
 
 #: Seconds between two fetches of one broker under load, and how many it is asked at once after a pause.
-_GATHER_S, _AT_ONCE = 0.03, 6
+_GATHER_S, _AT_ONCE = 0.035, 6
 
 #: How long Kafka waits for more where few bytes are not worth an answer, milliseconds.
 _WORTH_MS = 200
