@@ -20,7 +20,11 @@ POSTED = 3_000
 
 
 @pytest.mark.parametrize(
-    "workers", [pytest.param({"workers": 2}, id="two"), pytest.param({"apart": True}, id="apart")]
+    "workers",
+    [
+        pytest.param({"workers": 2}, id="two"),
+        pytest.param({"apart": True}, id="apart", marks=pytest.mark.long),
+    ],
 )
 def test_killed_and_frozen_workers_repeat_nothing_between_topics(
     tmp_path: Path, root: Path, workers: dict[str, Any]
