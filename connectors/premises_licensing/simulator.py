@@ -6,7 +6,7 @@ import asyncio
 import csv
 import io
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
@@ -115,6 +115,15 @@ class PremisesSimulator(FileSimulator):
     def publish(self) -> str:
         """Leave the register as it stands; gives the file's name."""
         return self.write(self.encode(self.register.values()))
+
+    def leave(self, number: int, rows: Iterable[Mapping[str, str]]) -> None:
+        """The register of that number, as of today, row by row: for one that is too large to be held."""
+        partial, today = self.folder / ".register", self._day(0)
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows({**row, "ExtractDate": today} for row in rows)
+        partial.rename(self.folder / self.file_name.format(n=number))
 
     def effects(self) -> Counter[str]:
         """Renewals by payment, those too that are waiting."""

@@ -8,13 +8,12 @@ register of that number, with so many licences, and says so by repeating the lin
 from __future__ import annotations
 
 import asyncio
-import csv
 import json
 import sys
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 
-from connectors.premises_licensing.simulator import COLUMNS, PremisesSimulator
+from connectors.premises_licensing.simulator import PremisesSimulator
 from hub.sdk.clock import SteppedClock
 from tests.chaos.truth import hours_of
 
@@ -51,19 +50,12 @@ async def serve(address: str, parties: list[str]) -> None:
 
 
 def _leave(office: PremisesSimulator, party: str, number: int, rows: int) -> None:
-    """As the simulator does, but without holding it, and in a thread."""
-    partial, today = office.folder / ".register", f"{office.clock.now():%d/%m/%Y}"
     always = {
-        "ExtractDate": today,
         "OrganisationURI": f"{_ORGANISATION}{party}",
         "OrganisationLabel": f"Council {party}",
         "OpeningHours": hours_of(number),
     }
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
-        writer.writerows(office.row(row)[1] | always for row in range(1, rows + 1))
-    partial.rename(office.folder / office.file_name.format(n=number))
+    office.leave(number, (office.row(row)[1] | always for row in range(1, rows + 1)))
 
 
 if __name__ == "__main__":

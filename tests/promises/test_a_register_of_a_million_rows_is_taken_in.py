@@ -7,7 +7,6 @@ about memory: a worker that has so little to do is never warm. `pytest -m long -
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import TopicPartition
 
-from connectors.premises_licensing.simulator import COLUMNS, PremisesSimulator
+from connectors.premises_licensing.simulator import PremisesSimulator
 from hub.sdk.clock import SteppedClock
 from hub.stream import topics
 from hub.stream.reading import at_end, new_consumer, read_all
@@ -106,15 +105,15 @@ def differences(office: PremisesSimulator) -> set[Key]:
 
 
 def leave(office: PremisesSimulator, number: int, rows: Iterator[dict[str, str]]) -> set[Key]:
-    """As the simulator leaves its n-th register, but without holding it; gives what it tells if all of it is new."""
-    partial, today, told = office.folder / ".register", f"{office.clock.now():%d/%m/%Y}", set[Key]()
-    with partial.open("w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
-        writer.writeheader()
+    """Have the office leave its n-th register; gives what it tells if all of it is new."""
+    told = set[Key]()
+
+    def noted() -> Iterator[dict[str, str]]:
         for row in rows:
-            writer.writerow({**row, "ExtractDate": today})
             told.add((BIRMINGHAM, GRANTED, row["CaseReference"]))
-    partial.rename(office.folder / office.file_name.format(n=number))
+            yield row
+
+    office.leave(number, noted())
     return told
 
 
