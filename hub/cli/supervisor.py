@@ -22,7 +22,7 @@ log = structlog.get_logger()
 ROLLOUT = "restart.json"
 """How far the last rolling restart got, in the data directory."""
 
-STOP_S = 9.0
+STOP_S = 7.5
 """Seconds that children get to stop."""
 
 #: A child that ends is started again after this many seconds, doubled at each fall up to the second.

@@ -47,7 +47,7 @@ from hub.stream.watchdog import Watchdog, Watched
 log = structlog.get_logger()
 
 #: What could not end in order within so many seconds of being told to stop does not end in order.
-STOP_S = 8.0
+STOP_S = 6.0
 
 #: Bytes, as they are stored, that a process whose work nobody waits for is to get at once: some hundred entries.
 _WORTH = 65_536
