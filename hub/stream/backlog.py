@@ -14,9 +14,10 @@ _ROOM = 16 << 20
 #: Bytes that one transaction takes at most.
 _BITE = 8 << 20
 
-#: Seconds that a transaction over a flood is to take. Its outputs wait for so long, and as much is done again if
-#: it fails; on the other hand each costs some eight milliseconds whatever it covers.
-_AIM = 0.25
+#: Seconds of a stage's work that go into a transaction over a flood. Its outputs wait for so long, and as much is
+#: done again if it fails; on the other hand each costs some eight milliseconds whatever it covers. How long Kafka
+#: takes to commit it does not count: where that is long, smaller ones would only be more.
+_AIM = 0.15
 
 _LEAST, _MOST = 10, 16_000  # records, of which one of the journal may have thousands of entries
 _WORTH = 1_000  # records that are worth a transaction
@@ -40,14 +41,15 @@ class Backlog:
         return self._full or place in {batch.place for batch in list(self._batches)}
 
     async def put(self, batch: Batch) -> None:
-        """Wait for room, and join the end. One batch has room whatever its size."""
-        while self._batches and self._size + batch.size > _ROOM:
-            self._full = True
-            await self._wait()
-        self._full = False
-        self._batches.append(batch)
-        self._size += batch.size
-        self._changed.set()
+        """Join the end in pieces that fit a transaction, each waiting for room. One has room whatever its size."""
+        for piece in batch.pieces(min(self.limit, _WORTH)):
+            while self._batches and self._size + piece.size > _ROOM:
+                self._full = True
+                await self._wait()
+            self._full = False
+            self._batches.append(piece)
+            self._size += piece.size
+            self._changed.set()
 
     async def take(self, linger: float = 0.0) -> list[Batch]:
         """All that waits, but no more than one transaction is to take.
@@ -76,7 +78,7 @@ class Backlog:
         return taken
 
     def learn(self, records: int, seconds: float) -> None:
-        """A transaction over so many records took so long, from the first of them to its commit."""
+        """The work of a transaction over so many records took so many seconds."""
         if seconds > 2 * _AIM:
             self.limit = max(_LEAST, min(self.limit, records) // 2)
         elif 2 * records > self.limit and seconds < _AIM:

@@ -106,11 +106,11 @@ NOBODY = Fence("", -1, "")
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The records of one partition and one fetch, in order; none where only markers were read.
+    """The records of one partition and one fetch, or a piece of them, in order; none where only markers were read.
 
-    `number` counts the batches of a partition under one fence, from 0. `reached` is where reading stands after
-    it, past markers and aborted records behind the last one of it; `lost` are the offsets before it that Kafka
-    deleted before anybody read them.
+    `number` counts the fetches of a partition under one fence, from 0, and there are `more` pieces of this one, or
+    not. `reached` is where reading stands after it, past markers and aborted records behind the last one of it;
+    `lost` are the offsets before it that Kafka deleted before anybody read them.
     """
 
     topic: str
@@ -120,6 +120,7 @@ class Batch:
     number: int = 0
     reached: int = -1
     lost: range = range(0)
+    more: bool = False
 
     @property
     def place(self) -> Place:
@@ -142,9 +143,11 @@ class Batch:
         cut = getattr(self.records, "pieces", None)
         if cut is None or len(self.records) <= most:
             return [self]
-        found = [replace(self, records=some, reached=end, lost=range(0)) for some, end in cut(most)]
+        found = [
+            replace(self, records=some, reached=end, lost=range(0), more=True) for some, end in cut(most)
+        ]
         found[0] = replace(found[0], lost=self.lost)
-        found[-1] = replace(found[-1], reached=self.reached)
+        found[-1] = replace(found[-1], reached=self.reached, more=False)
         return found
 
     def halves(self) -> tuple[Batch, Batch]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
@@ -103,17 +103,13 @@ class StageRunner:
         return place in self._taken or self._backlog.holds(place)
 
     def _groups(self, batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-        """One transaction each: what was read under one membership, checked for its order, and not too much at once."""
-        limit = self._backlog.limit
+        """One transaction each: what was read under one membership, checked for its order."""
         for fence, group in groupby(batches, key=lambda batch: batch.fence):
-            found: list[Batch] = []
-            for batch in group:
-                if fence != self._over:
+            if fence != self._over:
+                found = list(group)
+                for batch in found:
                     self._sequel.check(batch)
-                    found += batch.pieces(limit)
-            for some in _portions(found, limit):
-                if fence != self._over:
-                    yield some
+                yield found
 
     async def _next(self, batches: list[Batch], turn: Turn) -> Turn:
         """Process `batches` while the turn before commits, where the stage allows it; then begin their commit."""
@@ -126,13 +122,12 @@ class StageRunner:
             turn = await self._end(turn)
             await self._apart(batches, fault)
             return turn
+        self._backlog.learn(_count(batches), self._clock() - began)
         turn = await self._end(turn)
         if batches[0].fence == self._over:
             self._stage.forget(batches)
             return turn
-        commit = self._in(self._committing, self._commit, outputs, batches)
-        commit.add_done_callback(lambda _: self._backlog.learn(_count(batches), self._clock() - began))
-        return Turn(batches, commit)
+        return Turn(batches, self._in(self._committing, self._commit, outputs, batches))
 
     async def _end(self, turn: Turn) -> Turn:
         """Wait for the commit of `turn`, and do what follows from it. An empty turn in its place."""
@@ -235,19 +230,6 @@ def _is_a_fault(error: BaseException) -> bool:
 
 def _count(batches: Sequence[Batch]) -> int:
     return sum(len(batch.records) for batch in batches)
-
-
-def _portions(batches: Iterable[Batch], limit: int) -> Iterator[list[Batch]]:
-    """In order, each of one batch or of several that have no more than `limit` records, as a backlog gives them."""
-    found, count = list[Batch](), 0
-    for batch in batches:
-        if found and count + len(batch.records) > limit:
-            yield found
-            found, count = [], 0
-        found.append(batch)
-        count += len(batch.records)
-    if found:
-        yield found
 
 
 def _halves(batches: Sequence[Batch]) -> tuple[Sequence[Batch], Sequence[Batch]]:

@@ -78,4 +78,4 @@ class Sequel:
         if batch.number != wanted:
             name = f"{batch.topic}-{batch.partition}"
             raise RuntimeError(f"batch {batch.number} of {name} came where {wanted} was to come")
-        self._numbers[batch.place] = wanted + 1
+        self._numbers[batch.place] = wanted + (not batch.more)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -137,6 +137,16 @@ def _output(record: Record, value: bytes, number: int | None) -> Output:
     return Output(OUT, b"", shown, [], record.partition)
 
 
+class Fetch(list[Read]):
+    """Records that can be cut after each, as what aiokafka fetches can after each record batch."""
+
+    def pieces(self, most: int) -> Iterator[tuple[Fetch, int]]:
+        """No more than `most` each, with the offset that comes after."""
+        for start in range(0, len(self), most):
+            some = Fetch(self[start : start + most])
+            yield some, some[-1].offset + 1
+
+
 @dataclass(eq=False)
 class Worker:
     """One life of a worker process. `member` is what its group coordinator believes."""
@@ -163,6 +173,7 @@ class Worker:
         self._arrived = asyncio.Event()
         transactor = self.transactor("", self.name, self.kafka.opened, self.kafka.committed, Never())  # type: ignore[arg-type]
         self.run = self.runner(self.stage, transactor, self._thread, lambda: 0.0)
+        self.run._backlog.limit = 2  # so that fetches are cut, too
         app = SimpleNamespace(consumer=SimpleNamespace(fence=None))
         self._consumer = app.consumer
         self.tasks = [
@@ -205,9 +216,9 @@ class Worker:
         """What aiokafka has fetched of a place comes to Faust's queue."""
         start = self.positions[place]
         taken = self.kafka.log[place][start : start + count]
-        records = [
+        records = Fetch(
             Read(*place, start + at, 0, b"", value, []) for at, value in enumerate(taken) if value is not None
-        ]
+        )
         self.positions[place] = start + len(taken)
         batch = self.standing.batch(self.member, place, records, start + len(taken))
         if batch is not None:

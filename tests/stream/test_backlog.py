@@ -1,11 +1,15 @@
-"""How much one transaction takes: what there is, while that is little; of a flood, what takes a quarter of a second."""
+"""How much one transaction takes: what there is, while that is little; of a flood, what is short work."""
 
 from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from hub.stream.backlog import Backlog
 from hub.stream.records import Batch, Fence, Read
+from hub.stream.standing import Sequel
+from tests.stream.fetching import fetched
 
 FENCE = Fence("g", 1, "m")
 MEGABYTE = 1 << 20
@@ -41,14 +45,14 @@ async def test_a_flood_is_taken_in_order_and_in_bites_that_grow_while_transactio
     assert taken == [1_000, 2_000, 4_000, 8_000, 16_000, 9_000]
 
 
-async def test_bites_shrink_where_transactions_are_long_and_one_wait_for_kafka_does_not_stick() -> None:
+async def test_bites_shrink_where_their_work_is_long_and_one_that_was_very_long_does_not_stick() -> None:
     backlog = Backlog()
     for _ in range(10):
         backlog.learn(backlog.limit, 0.02)
     assert backlog.limit == 16_000
     backlog.learn(16_000, 2.0)
     assert backlog.limit == 8_000
-    backlog.learn(20, 60.0)  # Kafka was away
+    backlog.learn(20, 60.0)
     assert backlog.limit == 10
     for _ in range(3):
         backlog.learn(backlog.limit, 0.02)
@@ -58,6 +62,23 @@ async def test_bites_shrink_where_transactions_are_long_and_one_wait_for_kafka_d
 async def test_a_bite_is_bounded_in_bytes_whatever_its_number() -> None:
     backlog = await filled(14, size=MEGABYTE)
     assert [len(await backlog.take()), len(await backlog.take())] == [8, 6]
+
+
+async def test_a_fetch_that_is_too_much_for_one_transaction_is_cut_and_its_rest_goes_with_the_next() -> None:
+    backlog = Backlog()
+    for number in range(2):
+        sent = [(b"k", b"v", [])] * 2_600
+        await backlog.put(Batch("t", 0, fetched(sent, each=200, base=number * 2_600), FENCE, number, 0))
+    backlog.limit = 2_000
+    taken = []
+    while backlog:
+        taken.append(await backlog.take())
+    assert [sum(len(one.records) for one in some) for some in taken] == [2_000, 1_600, 1_600]
+    sequel = Sequel()
+    for one in (one for some in taken for one in some):
+        sequel.check(one)
+    with pytest.raises(RuntimeError, match="batch 1 of t-0 came where 2 was to come"):
+        sequel.check(taken[-1][-1])
 
 
 async def test_what_comes_waits_for_room() -> None:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import random
 
 import pytest
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hub.events.heads import Heads
-from hub.stream.fetched import Chunk, Chunks, Fetched, columns_of
+from hub.stream.fetched import columns_of
 from hub.stream.records import Batch, Fence
-
-Headers = list[tuple[str, bytes | None]]
-Sent = tuple[bytes | None, bytes | None, Headers]
+from tests.stream.fetching import Headers, Sent, fetched
 
 SAME = st.tuples(
     st.none() | st.binary(max_size=200), st.none() | st.binary(max_size=9000), st.binary(max_size=90)
@@ -24,25 +21,6 @@ VARIOUS = st.tuples(
     st.none() | st.binary(max_size=20),
     st.lists(st.tuples(st.text(max_size=5), st.none() | st.binary(max_size=5)), max_size=4),
 )
-
-
-def fetched(
-    sent: list[Sent], first: int = 0, compression: int = 0, each: int = 1000, base: int = 0
-) -> Fetched:
-    """As a broker would give `sent`, in record batches of `each`, from offset `base`, when asked from `first`."""
-    blob = b""
-    for start in range(0, len(sent), each):
-        builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 1 << 26)
-        for at, (key, value, headers) in enumerate(sent[start : start + each]):
-            assert builder.append(at, timestamp=1000 * at, key=key, value=value, headers=headers)
-        blob += (base + start).to_bytes(8, "big") + bytes(builder.build())[8:]
-    walk = Chunks(blob)
-    chunks: list[Chunk] = []
-    while walk.has_next():
-        chunk = walk.next_batch()
-        chunk.first = first
-        chunks.append(chunk)
-    return Fetched("t", 0, chunks)
 
 
 def same(heads: Heads, headers: list[Headers]) -> bool:
@@ -136,3 +114,4 @@ def test_in_pieces_it_is_the_same_records_and_each_says_where_reading_goes_on(
     assert [piece.next_offset for piece in pieces] == [*reached, len(sent) + 1]
     assert [piece.lost for piece in pieces] == [range(2), *[range(0)] * (len(pieces) - 1)]
     assert {(piece.fence, piece.number) for piece in pieces} == {(batch.fence, 7)}
+    assert [piece.more for piece in pieces] == [True] * (len(pieces) - 1) + [False]
