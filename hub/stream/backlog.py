@@ -17,7 +17,7 @@ _BITE = 8 << 20
 #: Seconds of a stage's work that go into a transaction over a flood. Its outputs wait for so long, and as much is
 #: done again if it fails; on the other hand each costs some eight milliseconds whatever it covers. How long Kafka
 #: takes to commit it does not count: where that is long, smaller ones would only be more.
-_AIM = 0.15
+_AIM = 0.25
 
 _LEAST, _MOST = 10, 16_000  # records, of which one of the journal may have thousands of entries
 _WORTH = 1_000  # records that are worth a transaction

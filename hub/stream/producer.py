@@ -36,7 +36,7 @@ TIME_LIMIT = 7.0
 """Seconds for one call; after it the producer is of no more use. Less than the watchdog waits, who ends a process."""
 
 _EXPIRES = 10_000  # milliseconds after which Kafka ends a transaction by itself
-_AGAIN = 0.002  # seconds between two tries while Kafka still marks the end of the transaction before
+_AGAIN = 0.002  # seconds until the next try, at first, while Kafka still marks the end of the one before
 _LATER = 0.05  # seconds, likewise, while there is no coordinator
 _LARGEST = 8 << 20  # bytes of one request, roughly
 _NO_EPOCH = -1
@@ -138,17 +138,14 @@ class Producer:
         await self._begin()
 
     async def _begin(self) -> None:
-        (answer,) = await self._coordinated(
-            lambda: [
-                InitProducerIdRequest(
-                    transactional_id=self.name,
-                    transaction_timeout_ms=_EXPIRES,
-                    producer_id=-1,
-                    producer_epoch=_NO_EPOCH,
-                    max_version=4,
-                )
-            ]
+        request = InitProducerIdRequest(
+            transactional_id=self.name,
+            transaction_timeout_ms=_EXPIRES,
+            producer_id=-1,
+            producer_epoch=_NO_EPOCH,
+            max_version=4,
         )
+        (answer,) = await self._coordinated([request])
         self._id, self._epoch = answer.producer_id, answer.producer_epoch
         self._sequences.clear()
 
@@ -158,7 +155,7 @@ class Producer:
         try:
             batches = await self._packed(outputs)
             adding = self._adding({batch.place for batch in batches}, positions, fence)
-            if not adding():
+            if not adding:
                 return
             await self._coordinated(adding)
             moved = await self._moved(positions, mark, fence) if positions else None
@@ -230,29 +227,22 @@ class Producer:
             max_version=11,  # from 12 on Kafka adds partitions to the transaction by itself, 4.0 and later alone
         )
 
-    def _adding(self, places: Iterable[Place], positions: Positions, fence: Fence) -> Callable[[], list[Any]]:
+    def _adding(self, places: Iterable[Place], positions: Positions, fence: Fence) -> list[Any]:
         """What tells the coordinator of all that the transaction will touch."""
         topic_of = AddPartitionsToTxnRequest.AddPartitionsToTxnTopic
-        by_topic = _by_topic(places)
-
-        def requests() -> list[Any]:
-            made: list[Any] = []
-            if by_topic:
-                made.append(
-                    AddPartitionsToTxnRequest(
-                        v3_and_below_transactional_id=self.name,
-                        v3_and_below_producer_id=self._id,
-                        v3_and_below_producer_epoch=self._epoch,
-                        v3_and_below_topics=[
-                            topic_of(name=name, partitions=of) for name, of in by_topic.items()
-                        ],
-                        max_version=3,
-                    )
+        requests: list[Any] = []
+        if by_topic := _by_topic(places):
+            requests.append(
+                AddPartitionsToTxnRequest(
+                    v3_and_below_transactional_id=self.name,
+                    v3_and_below_producer_id=self._id,
+                    v3_and_below_producer_epoch=self._epoch,
+                    v3_and_below_topics=[topic_of(name=name, partitions=of) for name, of in by_topic.items()],
+                    max_version=3,
                 )
-            if positions:
-                made.append(AddOffsetsToTxnRequest(**self._who(), group_id=fence.group, max_version=3))
-            return made
-
+            )
+        if positions:
+            requests.append(AddOffsetsToTxnRequest(**self._who(), group_id=fence.group, max_version=3))
         return requests
 
     async def _moved(self, positions: Positions, mark: str, fence: Fence) -> Awaitable[Any]:
@@ -284,7 +274,7 @@ class Producer:
 
     async def _end(self) -> None:
         """From here on it is committed, or nobody knows."""
-        await self._coordinated(lambda: [EndTxnRequest(**self._who(), committed=True, max_version=4)])
+        await self._coordinated([EndTxnRequest(**self._who(), committed=True, max_version=4)])
 
     def _who(self) -> dict[str, Any]:
         return {
@@ -293,21 +283,29 @@ class Producer:
             "producer_epoch": self._epoch,
         }
 
-    async def _coordinated(self, requests: Callable[[], list[Any]]) -> list[Any]:
-        """The answers of the transaction's coordinator, asked again while it is busy, or is another by now."""
+    async def _coordinated(self, requests: Sequence[Any]) -> list[Any]:
+        """The answers of the transaction's coordinator, asked again while it is busy, or is another by now.
+
+        While it is busy only the last is asked, for the first may be long: it names every partition that is written.
+        """
+        some, pause = requests, _AGAIN
         while True:
             node = await self._coordinator(CoordinatorType.TRANSACTION, self.name)
-            asked = [self._kafka.send(request, node_id=node) for request in requests()]
+            asked = [self._kafka.send(request, node_id=node) for request in some]
             answers = [await one for one in asked]
             try:
                 _check(code for answer in answers for code in _codes(answer))
             except _BUSY:
-                await self._net.sleep(_AGAIN)
+                some = requests[-1:]
+                await self._net.sleep(pause)
+                pause = min(pause * 1.5, _LATER)
             except _ELSEWHERE:
                 self._coordinators.pop((CoordinatorType.TRANSACTION, self.name), None)
                 await self._net.sleep(_LATER)
             else:
-                return answers
+                if len(some) == len(requests):
+                    return answers
+                some = requests
 
     async def _coordinator(self, kind: CoordinatorType, key: str) -> int:
         """The broker that coordinates a group or a transactional id.
