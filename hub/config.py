@@ -73,6 +73,21 @@ class Delivery(_Section):
     timeout_s: float = Field(15.0, gt=0, le=60, description="Time limit of one delivery attempt, seconds")
 
 
+class Journal(_Section):
+    """The read model that people search."""
+
+    database: str = Field(
+        "",
+        pattern=r"^(postgresql://[^:@/\s]+@[^@\s]+/[^@\s]+)?$",
+        description="PostgreSQL that all processes of the hub share, as postgresql://hub@db.example/hub; its password"
+        " is read from PGPASSWORD or a password file, never from here. Empty: SQLite in the data directory",
+    )
+
+    def where(self, data_dir: Path) -> Path | str:
+        """Its file, or the address of its database."""
+        return self.database or data_dir / "journal.db"
+
+
 class Watchdog(_Section):
     """From when on a part of the hub is ill."""
 
@@ -97,6 +112,7 @@ class HubConfig(_Section):
     gateway: Gateway = Gateway()
     kafka: Kafka = Kafka()
     delivery: Delivery = Delivery()
+    journal: Journal = Journal()
     watchdog: Watchdog = Watchdog()
     dedup_window_days: int = Field(8, ge=1, le=90, description="How long a repeated fact is recognised")
 

@@ -17,6 +17,7 @@ from hub.gateway.metrics import HealthMetrics, JournalMetrics
 from hub.gateway.problems import problem
 from hub.gateway.state import Gateway
 from hub.gateway.webhooks import METHODS, Webhooks
+from hub.journal.database import JournalError
 from hub.registry.asgi import routes as registry_routes
 
 
@@ -63,12 +64,17 @@ def _api(state: Gateway) -> FastAPI:
         app.include_router(one)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(JournalError, _no_journal)
     return app
 
 
 async def _http_problem(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return problem(error.status_code, "Refused", str(error.detail), error.headers)
+
+
+async def _no_journal(_: Request, error: Exception) -> Response:
+    return problem(503, "Not now", str(error), {"retry-after": "5"})
 
 
 async def _invalid_request(_: Request, error: Exception) -> Response:

@@ -64,7 +64,7 @@ class GatewayProcess:
         self._controls, self._known = Controls(), KnownConditions()
         with ThreadPoolExecutor(len(self._tables)) as threads:
             list(threads.map(lambda table: table.follow(servers), self._tables))
-        journal, trial = Queries(data_dir / "journal.db"), Trial(loaded)
+        journal, trial = Queries(self._config.journal.where(data_dir)), Trial(loaded)
         done = works(servers, self._jobs, journal, trial)
         self._runner = JobRunner(servers, self._jobs, done, journal.settle)
         room = Room(settings.max_in_flight, settings.max_held_bytes)

@@ -9,7 +9,7 @@ from typing import Any, TypedDict, TypeVar, Unpack
 import msgspec
 from sqlalchemy import ColumnElement, Row, Select, and_, case, desc, distinct, func, or_, select, update
 
-from hub.journal.database import WAIT_S, explained, open_database
+from hub.journal.database import WAIT_S, Database
 from hub.journal.rows import Counts, DeliveryRow, Detail, EventRow, Failure, Group, Page, Step, Tail
 from hub.journal.tables import REPEATED, WAITING, dead_letters, deliveries, events, steps, tallies
 from hub.journal.tree import Node, build, in_order
@@ -44,11 +44,11 @@ class Queries:
     """Reads one journal; safe from any thread. Every method raises JournalError where it cannot be read."""
 
     def __init__(self, where: Path | str, wait_s: float = WAIT_S) -> None:
-        self._engine = open_database(where, wait_s)
+        self._database = Database(where, wait_s)
 
     def close(self) -> None:
         """Close the connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def search(self, *, limit: int = 50, cursor: str = "", **filters: Unpack[Filters]) -> Page:
         """Events newest first, `limit` at a time; `cursor` is the `next` of the page before.
@@ -174,7 +174,7 @@ class Queries:
 
     def settle(self, outcome: str, ids: Sequence[str]) -> None:
         """Show open ones as redriven or archived at once; the worker's entry says the same a moment later."""
-        with explained(self._engine), self._engine.begin() as connection:
+        with self._database.writing() as connection:
             for some in _portions(ids):
                 chosen = update(dead_letters).where(dead_letters.c.id.in_(some))
                 connection.execute(chosen.where(dead_letters.c.status == "open").values(status=outcome))
@@ -206,7 +206,7 @@ class Queries:
         return {row[0] for some in _portions(values) for row in self._rows(query.where(column.in_(some)))}
 
     def _rows(self, query: Select[Any]) -> Sequence[Any]:
-        with explained(self._engine), self._engine.connect() as connection:
+        with self._database.reading() as connection:
             return connection.execute(query).all()
 
     def _all(self, kind: type[T], query: Select[Any]) -> list[T]:

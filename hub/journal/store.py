@@ -8,9 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    Engine,
     Float,
-    String,
     bindparam,
     case,
     exists,
@@ -21,7 +19,7 @@ from sqlalchemy import (
 )
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.journal.database import WAIT_S, alone, explained, greatest, least, open_database, prepared, upsert
+from hub.journal.database import WAIT_S, Database
 from hub.journal.entry import Entry
 from hub.journal.merging import (
     DELIVERY_STATE,
@@ -32,7 +30,7 @@ from hub.journal.merging import (
     event_rows,
     step_rows,
 )
-from hub.journal.tables import OF_A_LETTER, dead_letters, deliveries, events, steps, tallies
+from hub.journal.tables import OF_A_LETTER, String, dead_letters, deliveries, events, steps, tallies
 
 
 class Journal:
@@ -41,20 +39,18 @@ class Journal:
     Every call is one transaction; what raises JournalAwayError wrote nothing and may be called again.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._steps = prepared(engine, upsert(engine, steps).on_conflict_do_nothing(), STEP_FIELDS)
-        self._events = prepared(engine, _events_statement(engine), events.columns.keys())
-        self._deliveries = prepared(engine, _deliveries_statement(engine), deliveries.columns.keys())
-        self._tallies = prepared(engine, _tallies_statement(engine), tallies.columns.keys())
-        self._letters = prepared(
-            engine, upsert(engine, dead_letters).on_conflict_do_nothing(), dead_letters.columns.keys()
-        )
+    def __init__(self, database: Database) -> None:
+        self._database, prepared, insert = database, database.prepared, database.insert
+        self._steps = prepared(insert(steps).on_conflict_do_nothing(), STEP_FIELDS)
+        self._events = prepared(_events_statement(database), events.columns.keys())
+        self._deliveries = prepared(_deliveries_statement(database), deliveries.columns.keys())
+        self._tallies = prepared(_tallies_statement(database), tallies.columns.keys())
+        self._letters = prepared(insert(dead_letters).on_conflict_do_nothing(), dead_letters.columns.keys())
 
     @classmethod
     def open(cls, where: Path | str, wait_s: float = WAIT_S) -> Journal:
-        """The journal at a path (SQLite) or database URL; see `open_database`. Raises JournalError."""
-        return cls(open_database(where, wait_s))
+        """The journal at a path (SQLite) or database URL; see `Database`. Raises JournalError."""
+        return cls(Database(where, wait_s))
 
     def apply(self, entries: Sequence[Entry]) -> None:
         """Write a batch. Idempotent, and in any order. Raises JournalError."""
@@ -65,8 +61,7 @@ class Journal:
             for entry in entries
             if entry.outcome in SETTLED
         ]
-        with explained(self._engine), self._engine.begin() as connection:
-            alone(connection)
+        with self._database.writing_alone() as connection:
             self._add_steps(connection, entries)
             self._events(connection, event_rows(entries))
             self._deliveries(connection, delivery_rows(entries))
@@ -84,15 +79,19 @@ class Journal:
         """Write dead letters with the position of each one's record. Idempotent. Raises JournalError."""
         rows = [_letter_row(letter, position) for letter, position in batch]
         if rows:
-            with explained(self._engine), self._engine.begin() as connection:
-                alone(connection)
+            with self._database.writing_alone() as connection:
                 self._letters(connection, rows)
                 before = [{"letter": row["id"], "outcome": outcome} for row in rows for outcome in SETTLED]
                 connection.execute(_SETTLED_BEFORE, before)
 
+    def empty(self) -> bool:
+        """Whether nothing was ever written. Raises JournalError."""
+        with self._database.reading() as connection:
+            return connection.execute(_LAST_STEP).scalar() is None
+
     def close(self) -> None:
         """Close the connections."""
-        self._engine.dispose()
+        self._database.close()
 
 
 _LAST_STEP = select(func.max(steps.c.number))
@@ -117,15 +116,15 @@ _SETTLED_BEFORE = _SETTLED.where(
 )
 
 
-def _events_statement(engine: Engine) -> Any:
+def _events_statement(database: Database) -> Any:
     """What an entry knows fills what was empty; the newest entry's outcome is the event's state.
 
     Every column is settled by a rule that does not ask which entry came first to us. Entries of one event
     that contradict each other are not expected; the greater text is as good as the other, and always the same.
     """
-    statement = upsert(engine, events)
+    statement = database.insert(events)
     new, old = statement.excluded, events.c
-    low, high = getattr(func, least(engine)), getattr(func, greatest(engine))
+    low, high = database.least, database.greatest
     newer = _newer(statement, events, EVENT_STATE)
     # The greater of a text and none is the text.
     filled = {name: high(old[name], new[name]) for name in EVENT_FIELDS}
@@ -137,12 +136,12 @@ def _events_statement(engine: Engine) -> Any:
     return statement.on_conflict_do_update(index_elements=["id"], set_={**filled, **times, **state})
 
 
-def _deliveries_statement(engine: Engine) -> Any:
-    statement = upsert(engine, deliveries)
+def _deliveries_statement(database: Database) -> Any:
+    statement = database.insert(deliveries)
     new, old = statement.excluded, deliveries.c
-    low, high = getattr(func, least(engine)), getattr(func, greatest(engine))
+    low, high = database.least, database.greatest
     newer = _newer(statement, deliveries, DELIVERY_STATE)
-    values = {name: case((newer, new[name]), else_=old[name]) for name in DELIVERY_STATE}
+    values: dict[str, Any] = {name: case((newer, new[name]), else_=old[name]) for name in DELIVERY_STATE}
     values["attempts"] = high(old.attempts, new.attempts)
     values["first_at"] = low(old.first_at, new.first_at)
     return statement.on_conflict_do_update(index_elements=["event_id", "subscription"], set_=values)
@@ -153,8 +152,8 @@ def _newer(statement: Any, table: Any, order: Sequence[str]) -> Any:
     return tuple_(*(new[name] for name in order)) > tuple_(*(old[name] for name in order))
 
 
-def _tallies_statement(engine: Engine) -> Any:
-    statement = upsert(engine, tallies)
+def _tallies_statement(database: Database) -> Any:
+    statement = database.insert(tallies)
     more = tallies.c["count"] + statement.excluded["count"]
     return statement.on_conflict_do_update(index_elements=["stage", "outcome"], set_={"count": more})
 

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, MetaData, Table, literal_column
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    TypeDecorator,
+    literal_column,
+)
 from sqlalchemy import String as _String
 
 VERSION = 3
@@ -10,8 +23,27 @@ VERSION = 3
 
 metadata = MetaData()
 
-# By code point everywhere, as Python compares: which of two texts is greater must not hang on a locale.
-String = _String().with_variant(_String(collation="C"), "postgresql")
+
+def storable(text: str) -> str:
+    """As PostgreSQL's texts can hold it: they have no NUL."""
+    return text.replace("\0", "\ufffd")
+
+
+class String(TypeDecorator[str]):
+    """Text, by code point everywhere, as Python compares: which is greater must not hang on a locale."""
+
+    impl = _String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Of the dialect."""
+        return _String(collation="C" if dialect.name == "postgresql" else None)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """A value on its way there."""
+        return storable(value) if value and dialect.name == "postgresql" else value
+
+
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 
 meta = Table("meta", metadata, Column("version", Integer, primary_key=True))

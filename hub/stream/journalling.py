@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -14,7 +15,6 @@ import structlog
 from hub.delivery.dead_letter import DeadLetter
 from hub.journal.database import JournalAwayError
 from hub.journal.entry import Entry, entries
-from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.sdk.errors import Reject
 from hub.stream import topics
@@ -26,6 +26,10 @@ _AT_ONCE = 5_000  # entries in one transaction of the journal
 log = structlog.get_logger()
 
 
+class EmptyError(RuntimeError):
+    """The journal holds nothing, which was not known when reading began."""
+
+
 class Journalling:
     """The journal stage: idempotent, so that reading a batch twice changes nothing."""
 
@@ -33,13 +37,22 @@ class Journalling:
     pure = True
     linger = 0.2  # a read model: fewer, larger transactions leave the worker to the events
 
-    def __init__(self, path: Path) -> None:
-        self._journal = Journal.open(path)
+    def __init__(self, where: Path | str) -> None:
+        self._journal = Journal.open(where)
+        self._empty: bool | None = None
+        with suppress(JournalAwayError):
+            self._empty = self._journal.empty()
         #: What to read from the start: all, for a journal that holds nothing, because it is new or was dropped.
-        self.read_again = frozenset({topics.JOURNAL, topics.DEAD_LETTERS} if _empty(path) else ())
+        self.read_again = frozenset({topics.JOURNAL, topics.DEAD_LETTERS} if self._empty else ())
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
-        """Write batches to the journal; nothing goes back to Kafka. Waits while the database is away."""
+        """Write batches to the journal; nothing goes back to Kafka. Waits while the database is away.
+
+        Raises EmptyError where it was away when the worker began, and has been dropped before: what is in Kafka has
+        to be read from the start.
+        """
+        if self._empty is None:
+            self._insist(self._look)
         letters = [
             letter for batch in batches if batch.topic == topics.DEAD_LETTERS for letter in _letters(batch)
         ]
@@ -52,6 +65,11 @@ class Journalling:
         while some := list(islice(found, _AT_ONCE)):
             self._insist(partial(self._journal.apply, some))
         return []
+
+    def _look(self) -> None:
+        if self._journal.empty():
+            raise EmptyError("the journal is empty; another worker has to read it from the start")
+        self._empty = False
 
     def _insist(self, write: Callable[[], None]) -> None:
         """Until it is written. Only the journal falls behind meanwhile: events go on without it."""
@@ -74,14 +92,6 @@ class Journalling:
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Nothing to forget: what was written may be written again."""
-
-
-def _empty(path: Path) -> bool:
-    queries = Queries(path)
-    try:
-        return queries.tail(-1, 1).last == 0
-    finally:
-        queries.close()
 
 
 def _entries(batch: Batch) -> Iterator[Entry]:

@@ -90,7 +90,7 @@ class Worker:
         # What operators and subscribers ask for, where something follows from it.
         tables = (subscriptions, controls) if self._mine & {delivering.name, "poll"} else ()
         await asyncio.gather(*(loop.run_in_executor(None, one.follow, self._servers) for one in tables))
-        journalling = Journalling(self._data_dir / "journal.db") if "journal" in self._mine else None
+        journalling = Journalling(config.journal.where(self._data_dir)) if "journal" in self._mine else None
         polling = self._instances(oversight, lambda: _fence(app))
         agents: dict[Any, list[str]] = {
             **dict(self._stages(journalling)),

@@ -1,8 +1,8 @@
-"""A journal on a real SQLite file, and the entries of one licence-fee payment as the stages write them."""
+"""A journal on a real SQLite file and a real PostgreSQL, and the entries of one payment as the stages write them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,12 @@ from hub.delivery.dead_letter import DeadLetter
 from hub.journal.entry import Entry
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
+from tests.postgres import Postgres, postgres
 
 START = 1_700_000_000.0
+
+Fresh = Callable[[], Path | str]
+"""Gives where a new journal may be made; with PostgreSQL, the one before is gone."""
 
 
 @dataclass
@@ -76,16 +80,40 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "journal.db"
 
 
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    if request.param == "sqlite":
+        return lambda: tmp_path_factory.mktemp("journal") / "journal.db"
+    server: Postgres = request.getfixturevalue("server")
+
+    def cleared() -> str:
+        server.clear()
+        return server.url
+
+    return cleared
+
+
 @pytest.fixture
-def journal(path: Path) -> Iterator[Journal]:
-    journal = Journal.open(path)
+def where(fresh: Fresh) -> Path | str:
+    return fresh()
+
+
+@pytest.fixture
+def journal(where: Path | str) -> Iterator[Journal]:
+    journal = Journal.open(where)
     yield journal
     journal.close()
 
 
 @pytest.fixture
-def queries(path: Path) -> Iterator[Queries]:
-    queries = Queries(path)
+def queries(where: Path | str) -> Iterator[Queries]:
+    queries = Queries(where)
     yield queries
     queries.close()
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
+from hub.journal.database import Database
 from hub.journal.entry import Entry
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.journal.tables import dead_letters, deliveries, events, steps, tallies
 from hub.journal.tree import Node
+from tests.journal.conftest import Fresh
 
 few = st.sampled_from
 OUTCOMES = (
@@ -43,9 +44,9 @@ anything = st.builds(
 )
 
 
-def contents(path: Path) -> dict[str, set[Any]]:
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.connect() as connection:
+def contents(where: Path | str) -> dict[str, set[Any]]:
+    database = Database(where)
+    with database.reading() as connection:
         found = {
             table.name: {
                 tuple(value for name, value in row._mapping.items() if name != "number")
@@ -53,54 +54,52 @@ def contents(path: Path) -> dict[str, set[Any]]:
             }
             for table in (events, steps, deliveries, dead_letters, tallies)
         }
-    engine.dispose()
+    database.close()
     return found
 
 
-def after(batches: Sequence[Sequence[Entry]]) -> dict[str, set[Any]]:
-    with TemporaryDirectory() as folder:
-        journal = Journal.open(Path(folder) / "journal.db")
-        for batch in batches:
-            journal.apply(batch)
-        journal.close()
-        return contents(Path(folder) / "journal.db")
+def after(batches: Sequence[Sequence[Entry]], where: Path | str) -> dict[str, set[Any]]:
+    journal = Journal.open(where)
+    for batch in batches:
+        journal.apply(batch)
+    journal.close()
+    return contents(where)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(anything, min_size=1, max_size=8), st.data())
 def test_any_order_any_batches_and_any_repeats_end_the_same(
-    entries: list[Entry], data: st.DataObject
+    fresh: Fresh, entries: list[Entry], data: st.DataObject
 ) -> None:
     other = data.draw(st.permutations(entries)) + data.draw(st.lists(few(entries), max_size=4))
     cut = data.draw(st.integers(0, len(other)))
-    assert after([entries]) == after([other[:cut], other[cut:]]) == after([[entry] for entry in other])
+    once, in_two, one_by_one = [entries], [other[:cut], other[cut:]], [[entry] for entry in other]
+    assert after(once, fresh()) == after(in_two, fresh()) == after(one_by_one, fresh())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(anything, max_size=6), min_size=1, max_size=4))
-def test_the_tallies_are_what_counting_every_step_would_say(batches: list[list[Entry]]) -> None:
-    found = after([*batches, *batches[::-1]])
+def test_the_tallies_are_what_counting_every_step_would_say(fresh: Fresh, batches: list[list[Entry]]) -> None:
+    found = after([*batches, *batches[::-1]], fresh())
     distinct = {msgspec.json.encode(entry): entry for batch in batches for entry in batch}
     said = Counter((entry.stage, entry.outcome) for entry in distinct.values())
     assert found["tallies"] == {(*kind, count) for kind, count in said.items()}
 
 
-def trees(entries: Sequence[Entry]) -> tuple[list[Node], list[str]]:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "journal.db"
-        journal, queries = Journal.open(path), Queries(path)
-        for entry in entries:
-            journal.apply([entry])
-        found = queries.trace("case-1"), [step.outcome for step in queries.show("fee-1").steps]
-        journal.close()
-        queries.close()
-        return found
+def trees(entries: Sequence[Entry], where: Path | str) -> tuple[list[Node], list[str]]:
+    journal, queries = Journal.open(where), Queries(where)
+    for entry in entries:
+        journal.apply([entry])
+    found = queries.trace("case-1"), [step.outcome for step in queries.show("fee-1").steps]
+    journal.close()
+    queries.close()
+    return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.data())
 def test_what_happened_in_one_instant_is_drawn_alike_in_whatever_order_it_came(
-    case: Any, data: st.DataObject
+    case: Any, fresh: Fresh, data: st.DataObject
 ) -> None:
     fee = case().attempt
     instant = [case().accepted(0), case().translated(0), case().routed(0), fee(0, 1, 503), fee(0, 2, 200)]
@@ -110,14 +109,14 @@ def test_what_happened_in_one_instant_is_drawn_alike_in_whatever_order_it_came(
         for name in ("notice", "ledger")
     ]
     entries = [*instant, *others, fee(0, 1, 503, "solihull"), fee(0, 2, 503, "solihull")]
-    assert trees(data.draw(st.permutations(entries))) == trees(entries)
+    assert trees(data.draw(st.permutations(entries)), fresh()) == trees(entries, fresh())
 
 
-def test_reading_the_topic_again_changes_nothing(journal: Journal, path: Path, case: Any) -> None:
+def test_reading_the_topic_again_changes_nothing(journal: Journal, where: Path | str, case: Any) -> None:
     journal.apply(case().whole())
-    before = contents(path)
+    before = contents(where)
     journal.apply(case().whole())
-    assert contents(path) == before
+    assert contents(where) == before
     assert len(before["steps"]) == 6
 
 
@@ -153,6 +152,6 @@ def test_what_has_no_id_is_counted_and_is_no_event(journal: Journal, queries: An
     assert queries.search().items == []
 
 
-def test_a_delivery_of_no_event_is_no_delivery(journal: Journal, path: Path) -> None:
+def test_a_delivery_of_no_event_is_no_delivery(journal: Journal, where: Path | str) -> None:
     journal.apply([Entry(at=1.0, stage="deliver", outcome="attempt-failed", event_id="", subscription="s1")])
-    assert contents(path)["deliveries"] == set()
+    assert contents(where)["deliveries"] == set()

@@ -1,4 +1,4 @@
-"""The journal's database: shared by processes, explained when it cannot be used, free of payloads."""
+"""The journal's database, of either kind: shared by processes, explained when it cannot be used, free of payloads."""
 
 from __future__ import annotations
 
@@ -9,26 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.schema import DropTable
 
-from hub.journal.database import JournalAwayError, JournalError
+from hub.journal.database import Database, JournalAwayError, JournalError
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
-from hub.journal.tables import metadata
+from hub.journal.tables import deliveries, meta, metadata
 
 
-def _open(path: Path, barrier: Any, said: Any) -> None:
+def _open(where: Path | str, barrier: Any, said: Any) -> None:
     barrier.wait()
     try:
-        Queries(path).close()
+        Queries(where).close()
         said.put("opened")
     except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
         said.put(repr(error))
 
 
-def test_processes_that_start_together_all_open_a_new_journal(path: Path) -> None:
+def test_processes_that_start_together_all_open_a_new_journal(where: Path | str) -> None:
     processes = multiprocessing.get_context("spawn")
     barrier, said = processes.Barrier(4), processes.Queue()
-    started = [processes.Process(target=_open, args=(path, barrier, said)) for _ in range(4)]
+    started = [processes.Process(target=_open, args=(where, barrier, said)) for _ in range(4)]
     for process in started:
         process.start()
     assert [said.get(timeout=60) for _ in started] == ["opened"] * 4
@@ -36,11 +38,11 @@ def test_processes_that_start_together_all_open_a_new_journal(path: Path) -> Non
         process.join()
 
 
-def test_readers_see_whole_batches_while_one_writes(journal: Journal, path: Path, case: Any) -> None:
+def test_readers_see_whole_batches_while_one_writes(journal: Journal, where: Path | str, case: Any) -> None:
     done, seen = threading.Event(), []
 
     def read() -> None:
-        queries = Queries(path)
+        queries = Queries(where)
         while not done.is_set():
             seen.append(sum(queries.counts().outcomes.values()))
         seen.append(sum(queries.counts().outcomes.values()))
@@ -70,26 +72,30 @@ def test_a_locked_journal_is_explained_and_the_batch_can_come_again(path: Path, 
     journal.close()
 
 
-def test_a_full_disk_is_explained_and_nothing_is_half_written(
-    journal: Journal, queries: Queries, case: Any
-) -> None:
-    with journal._engine.connect() as connection:
+def test_a_full_disk_is_explained_and_nothing_is_half_written(path: Path, case: Any) -> None:
+    journal, queries = Journal.open(path), Queries(path)
+    with journal._database.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
         connection.rollback()
     with pytest.raises(JournalAwayError, match="its disk is full"):
         journal.apply([entry for number in range(200) for entry in case(str(number)).whole()])
     assert queries.counts().outcomes == {}
+    journal.close()
+    queries.close()
 
 
 @pytest.mark.parametrize(("version", "made_by"), [(1, "an older hub"), (99, "a newer hub")])
-def test_a_journal_of_another_version_is_explained(path: Path, version: int, made_by: str) -> None:
-    Journal.open(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE meta SET version = ?", (version,))
+def test_a_journal_of_another_version_is_explained(where: Path | str, version: int, made_by: str) -> None:
+    database = Database(where)
+    with database.writing() as connection:
+        connection.execute(update(meta).values(version=version))
+    database.close()
     for opening in (Journal.open, Queries):
-        with pytest.raises(JournalError, match=f"{made_by} .*remove it .*rebuild it from Kafka"):
-            opening(path)
+        with pytest.raises(
+            JournalError, match=f"{made_by} .*(remove it|drop its tables) .*rebuild it from Kafka"
+        ):
+            opening(where)
 
 
 def test_a_file_that_is_no_journal_is_explained(path: Path) -> None:
@@ -104,17 +110,15 @@ def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
         Journal.open(tmp_path / "nowhere" / "journal.db")
 
 
-def test_no_error_repeats_what_an_entry_said(path: Path, case: Any) -> None:
-    journal = Journal.open(path)
-    with sqlite3.connect(path) as connection:
-        connection.execute("DROP TABLE deliveries")
+def test_no_error_repeats_what_an_entry_said(journal: Journal, case: Any) -> None:
+    with journal._database.writing() as connection:
+        connection.execute(DropTable(deliveries))
     with pytest.raises(JournalError) as caught:
         journal.apply(case("of-ada-lovelace").whole())
     said, error = "", caught.value
     while error:
         said, error = said + str(error), error.__cause__ or error.__context__
     assert "ada" not in said
-    journal.close()
 
 
 def test_no_column_holds_a_payload() -> None:

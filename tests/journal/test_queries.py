@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -151,10 +152,11 @@ def test_many_failures_are_marked_at_once(journal: Journal, queries: Queries, de
 
 
 def test_more_ids_than_a_statement_may_hold_are_looked_up_all_the_same(
-    journal: Journal, queries: Queries, dead_letter: Any
+    where: Path | str, journal: Journal, queries: Queries, dead_letter: Any
 ) -> None:
-    # SQLite's own limit is 32,766, but some builds allow 250,000: https://sqlite.org/limits.html
-    many = [f"nobody-{number}" for number in range(260_000)]
+    # SQLite's own limit is 32,766, but some builds allow 250,000: https://sqlite.org/limits.html. PostgreSQL's is
+    # 65,535: https://www.postgresql.org/docs/current/limits.html
+    many = [f"nobody-{number}" for number in range(260_000 if isinstance(where, Path) else 66_000)]
     one = dead_letter(1)
     journal.apply_dead_letters([(one, ("dead-letters", 0, 0))])
     assert [found.id for found in queries.open_failures([*many, one.id])] == [one.id]
@@ -168,20 +170,23 @@ def test_an_id_asked_for_twice_is_one_failure(journal: Journal, queries: Queries
     assert [found.id for found in queries.open_failures([one.id, one.id])] == [one.id]
 
 
-def test_no_question_that_is_asked_all_the_time_reads_the_whole_journal(
-    journal: Journal, queries: Queries, case: Any
-) -> None:
+def test_no_question_that_is_asked_all_the_time_reads_the_whole_journal(path: Path, case: Any) -> None:
+    journal, queries = Journal.open(path), Queries(path)
     journal.apply([case("1").accepted(900, raw="polled"), *case("1").whole()])
     asked: list[tuple[str, Any]] = []
-    event.listen(queries._engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3])))
+    event.listen(
+        queries._database.engine, "before_cursor_execute", lambda *told: asked.append((told[2], told[3]))
+    )
     queries.counts()
     queries.trace("pay-1")
     queries.show("fee-1")
     queries.tail(0, 10)
     queries.search(limit=1)
-    plans = sqlite3.connect(queries._engine.url.database)
+    plans = sqlite3.connect(path)
     read = [row[3] for sql, values in asked for row in plans.execute(f"EXPLAIN QUERY PLAN {sql}", values)]
     plans.close()
+    journal.close()
+    queries.close()
     whole = [step for step in read if step.startswith("SCAN") and "INDEX" not in step]
     assert whole == ["SCAN tallies"]
     assert any("steps_by_repeat" in step for step in read)
