@@ -53,8 +53,10 @@ def bench(
     try:
         with _cluster(kafka) as servers:
             found = _measured(servers, loaded, given, events)
-    except (Unmeasurable, BrokerError) as error:
-        raise fail(f"Kafka: {error}. Is it there, and may we make topics?") from None
+    except BrokerError as error:
+        raise fail(str(error)) from None
+    except Unmeasurable as error:
+        raise fail(f"Kafka: {error}. Is it well, and may we make topics?") from None
     if as_json:
         show(found)
         return
@@ -68,13 +70,10 @@ def bench(
 
 @contextmanager
 def _cluster(kafka: str) -> Iterator[str]:
-    if kafka:
-        yield kafka
-        return
     from hub.stream.broker import open_broker
 
     with tempfile.TemporaryDirectory(prefix="hub-bench-", ignore_cleanup_errors=True) as folder:
-        broker = open_broker("embedded", Path(folder), say=_say)
+        broker = open_broker(kafka or "embedded", Path(folder), say=_say)
         try:
             yield broker.address
         finally:

@@ -105,16 +105,21 @@ def worker(
 def prepare(kafka: Kafka = "", config: Config = CONFIG) -> None:
     """Judge the configuration, and make the topics that it needs. Exit 2 with what is wrong."""
     from hub.cli.check import checked
+    from hub.cli.client import fail
     from hub.events.problem import Misconfigured
     from hub.stream import topics
+    from hub.stream.broker import BrokerError
+    from hub.stream.broker.given import GivenBroker
 
     loaded, problems = checked(config)
     if loaded is not None and not problems:
         wanted = topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains)
         try:
-            topics.ensure(kafka, wanted)
+            topics.ensure(GivenBroker(kafka).address, wanted)
         except Misconfigured as error:
             problems = list(error.problems)
+        except BrokerError as error:
+            raise fail(str(error)) from None
     for problem in problems:
         typer.echo(str(problem))
     if problems:

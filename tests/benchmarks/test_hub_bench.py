@@ -27,4 +27,4 @@ def test_a_cluster_is_measured_with_the_configured_routes_and_left_as_it_was(kaf
 def test_a_cluster_that_is_not_there_is_said_so() -> None:
     ended = CliRunner().invoke(app, ["bench", "--kafka", "127.0.0.1:9", "--events", "1000"])
     assert ended.exit_code == 1
-    assert "Is it there" in ended.output
+    assert "no Kafka answers at 127.0.0.1:9 (Connection refused). Start it" in ended.output
