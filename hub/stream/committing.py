@@ -45,6 +45,7 @@ class KafkaCommitter:
         )
 
     def _commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
+        self._progress.bind()
         failpoints.reached(f"{self._progress.name}.commit")
         with self._progress.work():
             done = self._transactor.commit(outputs, positions, fence)

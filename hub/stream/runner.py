@@ -211,6 +211,7 @@ class StageRunner:
         return [output for batch in batches for output in lost_outputs(batch, self.name)]
 
     def _commit(self, outputs: Sequence[Output | Outputs], batches: Sequence[Batch]) -> bool:
+        self.progress.bind()
         failpoints.reached(f"{self.name}.commit")
         moved = positions_of(batches)
         if not self._transactor.commit(outputs, moved, batches[0].fence):

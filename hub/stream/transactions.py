@@ -16,6 +16,7 @@ from kafka.errors import KafkaError
 
 from hub.stream.committed import Committed, read_committed
 from hub.stream.producer import Outrun, Producer
+from hub.stream.progress import waits_for
 from hub.stream.records import Fence, Output, Outputs, Place, Positions
 
 log = structlog.get_logger()
@@ -77,18 +78,23 @@ class Transactor:
             return False  # Kafka takes it for somebody outside all groups, and lets it move what it likes
         self._mark = next(self._marks)
         tries = 0
-        while not self._stopping.is_set():
-            try:
-                if tries and self._landed(positions, fence):
-                    return True
-                return self._attempt(outputs, positions, fence)
-            except (KafkaError, KafkaException) as error:
-                tell = log.error if tries >= _LOUD_AFTER else log.warning
-                tell("transaction-retried", error=_name(error), tries=tries, transactor=self._name)
-            self.close()
-            self._stopping.wait(min(0.1 * 2**tries, 5.0))
-            tries += 1
-        return False
+        try:
+            while not self._stopping.is_set():
+                try:
+                    if tries and self._landed(positions, fence):
+                        return True
+                    return self._attempt(outputs, positions, fence)
+                except (KafkaError, KafkaException) as error:
+                    tell = log.error if tries >= _LOUD_AFTER else log.warning
+                    tell("transaction-retried", error=_name(error), tries=tries, transactor=self._name)
+                    waits_for(f"Kafka takes no transaction ({_name(error)})")
+                self.close()
+                self._stopping.wait(min(0.1 * 2**tries, 5.0))
+                tries += 1
+            return False
+        finally:
+            if tries:
+                waits_for("")
 
     async def finish(self, thread: Executor, timeout: float = 5) -> None:
         """Let a commit under way on `thread` end, within reason, then close."""

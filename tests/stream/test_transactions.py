@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -13,6 +14,7 @@ from kafka.errors import KafkaTimeoutError
 
 from hub.stream.committed import Committed, committed_offsets, read_committed
 from hub.stream.producer import Producer, Refused
+from hub.stream.progress import Progress
 from hub.stream.reading import read_all
 from hub.stream.records import Fence, Output, Place
 from hub.stream.transactions import Transactor
@@ -156,6 +158,26 @@ def test_a_commit_without_an_answer_happens_once_whatever_became_of_it(
     assert unlucky.commits == (["happens"] if first == "happens" else ["does not happen", "later"])
     assert unlucky.asked == 3, "nobody could say at first"
     assert values(kafka, topic) == [b"once"]
+
+
+def test_a_stage_whose_commit_kafka_does_not_take_waits_and_is_not_at_fault(
+    kafka: str, topic: str, member: Member
+) -> None:
+    unlucky, progress, told = Unlucky("does not happen"), Progress("route"), list[str]()
+
+    def committed(servers: str, group: str, places: Sequence[Place]) -> dict[Place, Committed]:
+        told.append(progress.waits_for)
+        return unlucky.committed(servers, group, places)
+
+    transactor = Transactor(kafka, f"u-{topic}", unlucky.opened, committed)
+    with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
+        outputs = [Output(topic, b"key", b"once")]
+        assert thread.submit(transactor.commit, outputs, {(topic, 0): 1}, member.fence).result(60)
+    transactor.close()
+    assert told == [
+        f"Kafka takes no transaction ({why})" for why in ("KafkaTimeoutError", "_TRANSPORT", "_TRANSPORT")
+    ]
+    assert progress.waits_for == ""
 
 
 def test_nobody_commits_as_nobody(kafka: str, topic: str, member: Member, transactor: Transactor) -> None:
