@@ -22,11 +22,15 @@ _PATIENCE_S = 60
 
 
 class Postgres:
-    """One server with one database, on a port of its own that it keeps when it is started again."""
+    """One server with one database, on a port of its own that it keeps when it is started again.
 
-    def __init__(self, folder: Path, programs: Path) -> None:
+    Whoever reaches `host` may do what he likes.
+    """
+
+    def __init__(self, folder: Path, programs: Path, host: str) -> None:
         self._folder = folder
         self._programs = programs
+        self._host = host
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         #: It refuses to be run by root.
@@ -34,16 +38,18 @@ class Postgres:
         if self._user:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
         self._run("initdb", "-U", "hub", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8").wait()
+        with (folder / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all trust\n")
 
     @property
     def url(self) -> str:
         """Of its database."""
-        return f"postgresql://hub@127.0.0.1:{self._port}/postgres"
+        return f"postgresql://hub@{self._host}:{self._port}/postgres"
 
     def start(self) -> None:
         """Returns when it answers."""
-        options = ("-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
-        self._process = self._run("postgres", "-p", str(self._port), *options)
+        options = ("fsync=off", f"listen_addresses={self._host}", "unix_socket_directories=")
+        self._process = self._run("postgres", "-p", str(self._port), *(f"--{one}" for one in options))
         until = monotonic() + _PATIENCE_S
         while True:
             assert self._process.poll() is None, (self._folder / "log").read_text()
@@ -100,11 +106,14 @@ class Postgres:
 
 
 @contextmanager
-def postgres() -> Iterator[Postgres]:
+def postgres(host: str = "127.0.0.1") -> Iterator[Postgres]:
     """A server for the length of the block; skips the test where there is none to run."""
+    programs = installed()
+    if programs is None:
+        pytest.skip("PostgreSQL's server is not installed (Debian: apt install postgresql)")
     # Not in pytest's folder, which only its owner may enter.
     folder = Path(tempfile.mkdtemp(prefix="hub-postgres-"))
-    server = Postgres(folder, _programs())
+    server = Postgres(folder, programs, host)
     try:
         server.start()
         yield server
@@ -113,9 +122,8 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder)
 
 
-def _programs() -> Path:
-    installed = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    found = shutil.which("initdb") or (installed and installed[-1])
-    if not found:
-        pytest.skip("PostgreSQL's server is not installed (Debian: apt install postgresql)")
-    return Path(found).resolve().parent
+def installed() -> Path | None:
+    """Where its programs are, if they are anywhere."""
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = shutil.which("initdb") or (versions and versions[-1])
+    return Path(found).resolve().parent if found else None

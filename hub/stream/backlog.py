@@ -38,7 +38,7 @@ class Backlog:
 
     def holds(self, place: Place) -> bool:
         """Whether batches of a partition wait here, or may wait to get in. From any thread."""
-        return self._full or place in {batch.place for batch in list(self._batches)}
+        return self._full or any(batch.place == place for batch in list(self._batches))
 
     async def put(self, batch: Batch) -> None:
         """Join the end in pieces that fit a transaction, each waiting for room. One has room whatever its size."""

@@ -21,6 +21,7 @@ from tests.chaos.faults import FAULTS
 from tests.chaos.mutations import MUTATIONS
 from tests.chaos.script import TOGETHER
 from tests.chaos.stage import Plan
+from tests.postgres import installed
 
 
 def main() -> int:
@@ -32,6 +33,8 @@ def main() -> int:
         for name, mutation in MUTATIONS.items():
             print(f"mutation {name:27} {mutation.broken}")
         return 0
+    if asked.postgresql and installed() is None:
+        sys.exit("PostgreSQL's server is not installed (Debian: apt install postgresql)")
     first = asked.first_seed if asked.first_seed is not None else int(time.time()) % 1_000_000
     if asked.mutations:
         caught = mutants.run(_chosen(MUTATIONS, asked.mutations, "mutation"), first, _say)
@@ -40,7 +43,7 @@ def main() -> int:
     names = _chosen(FAULTS, asked.faults, "fault") * asked.rounds
     reports = []
     for seed in range(first, first + asked.seeds):
-        plan = Plan(workers=asked.workers, partitions=asked.partitions)
+        plan = Plan(workers=asked.workers, partitions=asked.partitions, postgresql=asked.postgresql)
         run = Run(
             seed,
             asked.events,
@@ -73,6 +76,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--together", type=float, default=TOGETHER, help="share of faults that have company")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--partitions", type=int, default=4, help="of every topic")
+    parser.add_argument("--postgresql", action="store_true", help="keep the journal on a PostgreSQL server")
     parser.add_argument("--mutations", help="break the hub instead: names or patterns of mutations")
     parser.add_argument("--report", type=Path, help="write all reports there, as JSON")
     parser.add_argument(

@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,14 @@ from tests.chaos import brokers as cluster
 from tests.chaos.control import Proxy
 from tests.chaos.disks import Disk, cannot_mount
 from tests.chaos.generator import INSTANCES
+from tests.chaos.journals import PostgresDatabase, SqliteFile
 from tests.chaos.network import Host, Network, listening
 from tests.chaos.processes import ROOT, Keeper, Process, until
 from tests.chaos.receivers import Receivers, Subscriber
 from tests.chaos.registers import INSTANCES as OFFICES
 from tests.chaos.registers import Offices
 from tests.chaos.truth import FEE_TYPE
+from tests.postgres import postgres
 
 _START_S = 90.0
 
@@ -39,6 +42,7 @@ class Plan:
     workers: int = 2
     partitions: int = 4
     disk_mb: int = 6144
+    postgresql: bool = False
     apart: bool = True
     wrapper: tuple[str, ...] = ("tests.chaos.child",)
     speed: float = 2000.0
@@ -60,6 +64,7 @@ class Stage:
         self.subscribers = subscribers()
         self.receivers = Receivers(self.subscribers, self.seed)
         self.no_disks = cannot_mount()
+        self._owned = ExitStack()
 
     async def up(self) -> None:
         """Return once everything takes part and every subscription is made."""
@@ -72,6 +77,10 @@ class Stage:
         self.brokers = cluster.Brokers([disk.path for disk in self.broker_disks], hosts, self.network.lab)
         self.proxy = Proxy(list(zip(self.brokers.told, self.brokers.own, strict=True)))
         self.offices = await asyncio.to_thread(Offices, self.network.lab, self.folder / "offices")
+        self.journal: SqliteFile | PostgresDatabase = SqliteFile(self.data / "journal.db")
+        if plan.postgresql:
+            serving = postgres(self.network.lab)
+            self.journal = PostgresDatabase(await asyncio.to_thread(self._owned.enter_context, serving))
         await asyncio.to_thread(self.brokers.start)
         self.loaded = await asyncio.to_thread(self._configure)
         self._processes()
@@ -101,6 +110,7 @@ class Stage:
         for name in ("proxy", "offices"):
             if hasattr(self, name):
                 getattr(self, name).close()
+        await asyncio.to_thread(self._owned.close)
         if hasattr(self, "network"):
             self.network.close()
         for disk in self.disks:
@@ -145,13 +155,33 @@ class Stage:
         (config / "signing-secret").write_text("webhook_test_key")
         (config / "api-key").write_text("api_test_key")
         (config / "sftp-password").write_text(self.offices.password)
-        (config / "hub.yaml").write_text(yaml.safe_dump(_settings(self.plan, self.offices)))
+        (config / "hub.yaml").write_text(yaml.safe_dump(self._settings()))
         (self.data / "master.key").write_bytes(secrets.token_bytes(32))
         (self.data / "operator.token").write_text(secrets.token_hex(24))
         loaded = load_hub(config / "hub.yaml")
         declared = topics.declare(loaded.settings.config, loaded.fleet.connectors, loaded.domains)
         topics.ensure(self.servers, declared)
         return loaded
+
+    def _settings(self) -> dict[str, Any]:
+        instance = {
+            "connector": "govuk_pay",
+            "poll_every_s": 3600,
+            "config": {"signing_secret": {"file": "signing-secret"}, "api_key": {"file": "api-key"}},
+        }
+        pays = {name: {**instance, "party": party} for party, name in INSTANCES.items()}
+        registers = {
+            name: {"connector": "premises_licensing", "party": party, "poll_every_s": 0.2, "config": config}
+            for (party, name), config in zip(OFFICES.items(), self.offices.config, strict=True)
+        }
+        return {
+            "parties": {party: {"name": f"Council {party}"} for party in INSTANCES},
+            "instances": pays | registers,
+            "gateway": {"host": "0.0.0.0" if self.plan.apart else "127.0.0.1"},
+            "journal": {"database": self.journal.server.url} if self.journal.server else {},
+            "kafka": {"replication": 3, "partitions": self.plan.partitions},
+            "delivery": {"allow_local": True, "speed": self.plan.speed, "timeout_s": 3.0},
+        }
 
     def _processes(self) -> None:
         self._ports = [8080 if self.network.apart else ports.free_port() for _ in range(self.plan.gateways)]
@@ -214,23 +244,3 @@ def subscribers() -> list[Subscriber]:
         Subscriber("fees", first, (FEE_TYPE,)),
         Subscriber("troubled", second, usual=troubled),
     ]
-
-
-def _settings(plan: Plan, offices: Offices) -> dict[str, Any]:
-    instance = {
-        "connector": "govuk_pay",
-        "poll_every_s": 3600,
-        "config": {"signing_secret": {"file": "signing-secret"}, "api_key": {"file": "api-key"}},
-    }
-    pays = {name: {**instance, "party": party} for party, name in INSTANCES.items()}
-    registers = {
-        name: {"connector": "premises_licensing", "party": party, "poll_every_s": 0.2, "config": config}
-        for (party, name), config in zip(OFFICES.items(), offices.config, strict=True)
-    }
-    return {
-        "parties": {party: {"name": f"Council {party}"} for party in INSTANCES},
-        "instances": pays | registers,
-        "gateway": {"host": "0.0.0.0" if plan.apart else "127.0.0.1"},
-        "kafka": {"replication": 3, "partitions": plan.partitions},
-        "delivery": {"allow_local": True, "speed": plan.speed, "timeout_s": 3.0},
-    }
