@@ -298,7 +298,7 @@ class Producer:
             except _BUSY:
                 some = requests[-1:]
                 await self._net.sleep(pause)
-                pause = min(pause * 1.5, _LATER)
+                pause = min(pause * 1.1, _LATER)
             except _ELSEWHERE:
                 self._coordinators.pop((CoordinatorType.TRANSACTION, self.name), None)
                 await self._net.sleep(_LATER)
