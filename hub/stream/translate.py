@@ -8,6 +8,7 @@ from typing import Any
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.envelope import Event
+from hub.events.ids import derive
 from hub.events.kafka import header, to_headers
 from hub.registry.codec import CodecError, encode
 from hub.registry.schemas import Registry
@@ -74,7 +75,8 @@ class Translate:
                 try:
                     outputs += self._events(record, seen, translated)
                 except Reject as reject:
-                    outputs += dead_letter_outputs(record, self._letter(record, reject))
+                    if (marks := self._first(record, seen)) is not None:
+                        outputs += [*dead_letter_outputs(record, self._letter(record, reject)), *marks]
         return [
             *self._routed(outputs),
             *accepted.outputs(batches[0].place),
@@ -96,13 +98,14 @@ class Translate:
         self, place: str, record: Record, held: Held, seen: Window, translated: Entries
     ) -> list[Output]:
         """As `hub.stream.parked` says how."""
-        if held.turn(place, record) is not Turn.GO:
-            return self._failed(place, record, held)
-        try:
-            events = self._events(record, seen, translated)
-        except Reject as reject:
-            return self._failed(place, record, held, reject)
-        return events + held.passed(place, record)
+        reject = None
+        if held.turn(place, record) is Turn.GO:
+            try:
+                return self._events(record, seen, translated) + held.passed(place, record)
+            except Reject as error:
+                reject = error
+        marks = self._first(record, seen)
+        return [] if marks is None else self._failed(place, record, held, reject) + marks
 
     def _failed(self, place: str, record: Record, held: Held, reject: Reject | None = None) -> list[Output]:
         """What is written for a record that fails or, before it could, has to wait."""
@@ -122,6 +125,21 @@ class Translate:
             translated.add(record, **_translated(event, "translated" if fresh else "duplicate"))
         return outputs
 
+    @staticmethod
+    def _first(record: Record, seen: Window) -> list[Output] | None:
+        """The mark of a record that is to be set aside; None where it lies in the topic twice, and has been.
+
+        The gateway's producer writes a record again, as it is, where Kafka was too slow to confirm it. What a source
+        sends again has another time.
+        """
+        if not (raw_id := header(record.headers, RAW_ID)):
+            return []  # not ours
+        mark = Seen.mark(derive(record.topic, raw_id, str(record.timestamp)))
+        if mark in seen:
+            return None
+        seen.add(mark)
+        return [Seen.output(mark, record.partition)]
+
     def _place(self, record: Record) -> str:
         return f"{header(record.headers, INSTANCE)}/{header(record.headers, SOURCE)}"
 
@@ -131,11 +149,14 @@ class Translate:
         accepted = Entries(stage="accept", outcome="accepted")
         accepted.add(record, **self._accepted(record))
         place = self._place(record)
+        outputs = self._first(record, self._seen.of(batch))
+        if outputs is None:
+            return accepted.outputs(batch.place)
         if self._parked is None or place not in self._ordered:
-            outputs = dead_letter_outputs(record, self._letter(record, reject))
+            outputs += dead_letter_outputs(record, self._letter(record, reject))
         else:
             held = self._parked.of(batch)
-            outputs = held.opening([record]) + self._failed(place, record, held, reject)
+            outputs += held.opening([record]) + self._failed(place, record, held, reject)
         return [*accepted.outputs(batch.place), *outputs]
 
     def forget(self, batches: Iterable[Batch]) -> None:

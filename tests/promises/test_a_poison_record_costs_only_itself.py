@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from random import Random
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Message, Producer
 
 from hub.delivery.dead_letter import DeadLetter
 from hub.stream import topics
@@ -75,6 +75,51 @@ def test_at_every_stage(hub: LiveHub, lanes: list[Lane]) -> None:
     assert until(lambda: planted.keys() <= letters(hub).keys()), planted.keys() - letters(hub).keys()
     for origin, stage in planted.items():
         assert letters(hub)[origin] == [stage]
+
+
+def test_what_lies_twice_in_its_topic_is_set_aside_once_and_what_is_sent_twice_twice(
+    hub: LiveHub, lanes: list[Lane]
+) -> None:
+    lane, payloads = lanes[0], Payloads()
+    broken = payloads.poison(lane, uuid.uuid4().hex, Random(12))
+    with hub.subscriber(PARTY, types=[CAPTURED]) as subscriber:
+        raw_id = hub.post(INSTANCE, broken).headers["hub-record-id"]
+        write_again(hub, raw_id)
+        assert hub.post(INSTANCE, broken).headers["hub-record-id"] == raw_id
+        assert (
+            hub.post(INSTANCE, payloads.body(lane, 0)).status_code == 202
+        )  # behind them, for the same subject
+        assert subscriber.wait(lambda got: lane.subject in [one.data["payment_id"] for one in got], 30)
+    set_aside = [message for message in raw_records(hub, raw_id) if place_of(message) in letters(hub)]
+    assert (len(raw_records(hub, raw_id)), len(set_aside)) == (3, 2)
+    assert until(lambda: len(letters_of(hub, raw_id)) == 2)
+
+
+def write_again(hub: LiveHub, raw_id: str) -> None:
+    """As a producer does that has no answer."""
+    (message,) = raw_records(hub, raw_id)
+    producer = Producer({"bootstrap.servers": hub.client_kafka, "acks": "all"})
+    producer.produce(
+        message.topic(),
+        message.value(),
+        message.key(),
+        partition=message.partition(),
+        timestamp=message.timestamp()[1],
+        headers=message.headers(),
+    )
+    assert producer.flush(10) == 0
+
+
+def raw_records(hub: LiveHub, raw_id: str) -> list[Message]:
+    """All of this id."""
+    topic, wanted = topics.raw("govuk_pay"), ("hub-id", raw_id.encode())
+    every = (message for part in range(4) for message in read_all(hub.client_kafka, topic, part))
+    return [message for message in every if wanted in (message.headers() or [])]
+
+
+def place_of(message: Message) -> Origin:
+    """Where it lies."""
+    return message.topic(), message.partition(), message.offset()
 
 
 def plant(hub: LiveHub, lane: Lane) -> dict[Origin, str]:
