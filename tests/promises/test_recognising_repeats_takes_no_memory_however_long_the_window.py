@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import multiprocessing
 import os
+from collections import deque
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
 
 from hub.config import HubConfig
-from hub.stream import topics
+from hub.stream import memory, topics
+from hub.stream.reading import read_all
 from hub.stream.records import Batch, Fence, Read
 from hub.stream.seen import Seen
 
@@ -26,14 +31,24 @@ def test_half_a_million_facts_are_recognised_in_twelve_megabytes(kafka: str, tmp
     topics.ensure(kafka, topics.declare(HubConfig(), [], []))
     facts = os.urandom(16 * FACTS)
     _committed(kafka, facts)
-    seen = Seen(kafka, tmp_path)
+    # In a process of its own, where nothing else comes and goes.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        taken, forgotten, mistaken = alone.submit(_recognised, kafka, tmp_path, facts).result()
+    assert taken < MOST
+    assert (forgotten, mistaken) == (0, 0)
+
+
+def _recognised(kafka: str, folder: Path, facts: bytes) -> tuple[int, int, int]:
+    """Bytes of memory that it takes to know the facts; how many are not known; how many others are taken for one."""
+    memory.confine()  # as every worker does
+    deque(read_all(kafka, topics.SEEN, 2), 0)  # so that what the client takes once is taken already
+    seen = Seen(kafka, folder)
     batch = Batch("raw.any", 2, [Read("raw.any", 2, 0, 0, b"", b"", [])], Fence("hub", 1, "m"))
-    _own_memory()
     before = _own_memory()
     window = seen.of(batch)
-    assert _own_memory() - before < MOST
-    assert sum(facts[at : at + 16] not in window for at in range(0, len(facts), 16)) == 0
-    assert sum(os.urandom(16) in window for _ in range(FACTS)) == 0
+    taken = _own_memory() - before
+    forgotten = sum(facts[at : at + 16] not in window for at in range(0, len(facts), 16))
+    return taken, forgotten, sum(os.urandom(16) in window for _ in range(FACTS))
 
 
 def _committed(kafka: str, facts: bytes) -> None:
@@ -46,5 +61,6 @@ def _committed(kafka: str, facts: bytes) -> None:
 def _own_memory() -> int:
     """What the system cannot take back, bytes."""
     gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)  # reading needs some for a moment, which is free again
     (line,) = [one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssAnon")]
     return int(line.split()[1]) * 1024
