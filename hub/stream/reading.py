@@ -9,9 +9,11 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from hub.stream.progress import moved
+from hub.stream.progress import moved, waits_for
 
 _PATIENCE_S = 30.0
+#: Seconds without a record, although there are more, after which the reader is said to wait.
+_QUIET_S = 5.0
 #: What is said of a partition that was just made, or whose leader is just changing.
 _PASSING = frozenset(
     {
@@ -83,15 +85,23 @@ def read_all(servers: str, topic: str, partition: int, start: int = 0) -> Iterat
     start = max(low, start)
     if start >= high:
         return
-    consumer = new_consumer(servers)
+    consumer, told = new_consumer(servers), False
     try:
         # Asking first has the client learn the partition's leader at once, and not a second later.
         consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
         consumer.assign([TopicPartition(topic, partition, start)])
+        quiet_since = monotonic()
         while True:
             found = consumer.consume(10_000, timeout=0.02)
             if found:
                 moved()  # whoever reads a whole partition has much to read at times, and is not stuck
+                quiet_since = monotonic()
+            elif not told and monotonic() - quiet_since > _QUIET_S:
+                told = True
+                waits_for(
+                    f"{topic}/{partition} gives nothing more, and has more: its leader is away, or a transaction does"
+                    " not end (kafka-transactions.sh find-hanging)"
+                )
             for message in found:
                 if not at_end(message):
                     yield message
@@ -99,6 +109,8 @@ def read_all(servers: str, topic: str, partition: int, start: int = 0) -> Iterat
                     return
     finally:
         consumer.close()
+        if told:
+            waits_for("")
 
 
 def read_between(

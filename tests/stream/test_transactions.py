@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Producer as ConfluentProducer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka.errors import KafkaTimeoutError
 
@@ -18,6 +19,7 @@ from hub.stream.progress import Progress
 from hub.stream.reading import read_all
 from hub.stream.records import Fence, Output, Place
 from hub.stream.transactions import Transactor
+from hub.testing.journeys.base import until
 
 
 @pytest.fixture
@@ -204,6 +206,24 @@ def test_what_kafka_will_never_take_is_refused_at_once_and_the_next_goes_on(
     assert values(kafka, topic) == []
     assert transactor.commit([Output(topic, b"key", b"next")], {(topic, 0): 1}, member.fence)
     assert values(kafka, topic) == [b"next"]
+
+
+def test_who_reads_past_a_transaction_that_does_not_end_waits_and_says_for_what(
+    kafka: str, topic: str
+) -> None:
+    progress = Progress("deliver")
+    hanging = ConfluentProducer({"bootstrap.servers": kafka, "transactional.id": f"h-{topic}"})
+    hanging.init_transactions(30)
+    hanging.begin_transaction()
+    hanging.produce(topic, b"open")
+    hanging.flush(30)
+    with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
+        reading = thread.submit(values, kafka, topic)
+        assert until(lambda: progress.waits_for != "", 30)
+        assert progress.waits_for.startswith(f"{topic}/0 gives nothing more")
+        hanging.abort_transaction(30)
+        assert reading.result(30) == []
+    assert progress.waits_for == ""
 
 
 def test_reading_a_partition_ends_although_a_marker_stands_at_its_end(
