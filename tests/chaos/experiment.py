@@ -260,6 +260,10 @@ async def _judge(lab: Laboratory, report: Report) -> None:
     report.falls = [asdict(fall) for fall in stage.keeper.falls]
     report.broker_falls = stage.brokers.falls
     report.notes = lab.notes
+    if await asyncio.to_thread(stage.brokers.left_out_a_marker):
+        report.notes.append(
+            "Kafka left out the marker of a transaction: what is not read behind it is its doing"
+        )
     report.unknown += truth.unknown[:10]
     for name, helper in (("the proxy", stage.proxy), ("the councils' offices", stage.offices)):
         if not helper.alive():
