@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, inspect, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, inspect, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.exc import DatabaseError, InterfaceError
 
@@ -42,9 +42,7 @@ class Database:
 
     def __init__(self, where: Path | str, wait_s: float = WAIT_S) -> None:
         self._kind: ModuleType = sqlite if isinstance(where, Path) else postgresql
-        self.engine = (
-            sqlite.engine(where, wait_s) if isinstance(where, Path) else postgresql.engine(where, wait_s)
-        )
+        self.engine: Engine = self._kind.engine(where, wait_s)
         self._ready = False
         try:
             with self._explained():

@@ -16,7 +16,7 @@ from tests.postgres import Postgres
 class SqliteFile:
     """`journal.db` in the data directory."""
 
-    server: Postgres | None = None
+    server: None = None
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -39,16 +39,15 @@ class PostgresDatabase:
     """The database of a `server`."""
 
     def __init__(self, server: Postgres) -> None:
-        self.server: Postgres | None = server
-        self._database = server
+        self.server = server
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """For the length of the block nobody else may write."""
-        with psycopg.connect(self._database.url) as lock:
+        with psycopg.connect(self.server.url) as lock:
             lock.execute(postgresql.ALONE.encode())
             yield
 
     def remove(self) -> None:
         """Under the hub."""
-        self._database.clear()
+        self.server.clear()
