@@ -9,7 +9,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 
@@ -79,19 +79,19 @@ class Postgres:
 
     def pause(self) -> None:
         """Freeze all of it: connections stay open, and nobody answers."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGSTOP)
+        self._tell_all(signal.SIGSTOP)
 
     def resume(self) -> None:
         """After `pause`."""
-        for pid in self._processes():
-            os.kill(pid, signal.SIGCONT)
+        self._tell_all(signal.SIGCONT)
 
-    def _processes(self) -> list[int]:
+    def _tell_all(self, what: signal.Signals) -> None:
         assert self._process
         pid = self._process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return [pid, *map(int, children)]
+        self._process.send_signal(what)
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with suppress(ProcessLookupError):  # a connection's process ends when its client goes
+                os.kill(int(child), what)
 
     def _run(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
