@@ -69,6 +69,9 @@ def new_consumer(
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": ahead_kb,
             "reconnect.backoff.max.ms": 1_000,
+            # While Kafka is frozen, connections are still taken, and those beyond its backlog are never answered:
+            # whoever waits long for the first answer hears late that Kafka is back.
+            "api.version.request.timeout.ms": 2_000,
             "fetch.wait.max.ms": wait_ms,
         }
     )
@@ -96,6 +99,9 @@ def read_all(servers: str, topic: str, partition: int, start: int = 0) -> Iterat
             if found:
                 moved()  # whoever reads a whole partition has much to read at times, and is not stuck
                 quiet_since = monotonic()
+                if told:
+                    told = False
+                    waits_for("")
             elif not told and monotonic() - quiet_since > _QUIET_S:
                 told = True
                 waits_for(

@@ -59,7 +59,7 @@ class Brokers:
     def left_out_a_marker(self) -> bool:
         """Whether one took a partition without a leader for deleted, and left out the end of a transaction there.
 
-        Kafka 4.3.1 does so where all brokers die at once: `docs/guarantees.md` says what follows.
+        Kafka 4.3 does so where all brokers die at once (`docs/guarantees.md`); the one that is embedded does not.
         """
         logs = (one.log_path for one in self.all if one.log_path is not None)
         return any(b"likely deleted already and hence can be skipped" in log.read_bytes() for log in logs)

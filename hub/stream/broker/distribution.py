@@ -22,7 +22,7 @@ from typing import Any
 
 from hub.stream.broker.errors import BrokerError
 
-VERSION = "4.3.1"
+VERSION = "4.2.2"
 ROOTS = (f"org.apache.kafka:kafka_2.13:{VERSION}", "org.slf4j:slf4j-simple:1.7.36")
 LOCK = Path(__file__).with_name("kafka.lock")
 _TRIES = 3
