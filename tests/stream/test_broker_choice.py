@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hub.stream.broker import BrokerError, open_broker
+from hub.stream.broker import BrokerError, given, open_broker
 from hub.stream.broker.ports import free_port
 
 
@@ -16,6 +16,19 @@ def test_a_broker_that_is_there_is_used_and_left_alone(kafka: str, tmp_path: Pat
     assert broker.alive()
     assert open_broker(kafka, tmp_path).address == kafka
     assert not list(tmp_path.iterdir())
+
+
+def test_a_version_that_may_leave_out_a_marker_is_told(
+    kafka: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    open_broker(kafka, tmp_path, say=told.append)
+    assert told == [], "the one that is embedded is not such a one"
+    known = given._metadata_version(kafka)
+    assert known >= 7, "Kafka 3.3, the first that can be without ZooKeeper"
+    monkeypatch.setattr(given, "_KAFKA_4_3", known)
+    open_broker(kafka, tmp_path, say=told.append)
+    assert "Take 4.2" in told[0]
 
 
 def test_an_address_where_nobody_answers_says_what_to_do(tmp_path: Path) -> None:

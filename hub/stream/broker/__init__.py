@@ -47,8 +47,8 @@ def open_broker(
 ) -> Broker:
     """`embedded`, `testcontainers` or `host:port[,host:port…]`; it answers when this returns.
 
-    `data_dir`, `port` and `throughput` are for the embedded one; `say` is told of what takes long. Raises
-    BrokerError with a remedy.
+    `data_dir`, `port` and `throughput` are for the embedded one; `say` is told of what takes long, and of what is
+    known to be wrong with a version. Raises BrokerError with a remedy.
     """
     if setting == "embedded":
         from hub.stream.broker.embedded import EmbeddedBroker
@@ -65,4 +65,4 @@ def open_broker(
         raise BrokerError(f"{setting!r} names no Kafka", remedy)
     from hub.stream.broker.given import GivenBroker
 
-    return GivenBroker(setting)
+    return GivenBroker(setting, say)

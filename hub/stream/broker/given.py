@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import socket
+from contextlib import closing
 from pathlib import Path
 
+from hub.stream.broker.distribution import Say
 from hub.stream.broker.errors import BrokerError
 
 _LIMIT = 10  # seconds
+_KAFKA_4_3 = 30
+"""The first `metadata.version` that came with it: `IBP_4_3_IV0` in Kafka's `MetadataVersion`."""
+_CAUTION = (
+    "this Kafka is 4.3 or newer: if all its brokers die at once, what is committed may stay unread. Take 4.2, or see"
+    " docs/guarantees.md, Watch and restart"
+)
 
 
 class GivenBroker:
-    """The brokers at `address` (`host:port`, several separated by commas). Raises BrokerError if none answers."""
+    """The brokers at `address` (`host:port`, several separated by commas). Raises BrokerError if none answers.
+
+    `say` is told what is known to be wrong with their version.
+    """
 
     log_path: Path | None = None
     pid: int | None = None
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, say: Say = lambda _: None) -> None:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
@@ -29,6 +40,8 @@ class GivenBroker:
             AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(timeout=_LIMIT)
         except KafkaException as error:
             raise BrokerError(f"no Kafka answers at {address} ({error.args[0].name()})", remedy) from None
+        if _metadata_version(address) >= _KAFKA_4_3:
+            say(_CAUTION)
 
     def alive(self) -> bool:
         """Always: it is not ours to watch."""
@@ -36,6 +49,18 @@ class GivenBroker:
 
     def stop(self, timeout: float = 10) -> None:
         """Leave it as it is."""
+
+
+def _metadata_version(address: str) -> int:
+    """The newest that a broker there knows, 0 if it does not say."""
+    from kafka.admin import KafkaAdminClient
+    from kafka.errors import KafkaError
+
+    try:
+        with closing(KafkaAdminClient(bootstrap_servers=address.split(","))) as admin:
+            return int(admin.describe_features()["metadata.version"]["supported"][1])
+    except (KafkaError, KeyError):
+        return 0
 
 
 def _refusal(address: str) -> str:
