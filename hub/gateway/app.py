@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
@@ -61,11 +61,18 @@ def _api(state: Gateway) -> FastAPI:
     app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
     app.state.gateway = state
     for one in (router, instances.router, failures.router, jobs.router, replays.router):
-        app.include_router(one)
+        app.include_router(one, dependencies=[Depends(_known)])
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(JournalError, _no_journal)
     return app
+
+
+async def _known(request: Request) -> None:
+    """What is not known yet must not be told as if it were not there. How the hub is can be told at any time."""
+    if request.url.path != "/v1/status" and not request.app.state.gateway.health.known():
+        told = "The hub's topics are not read yet; if this stays, Kafka is away."
+        raise HTTPException(503, told, {"retry-after": "1"})
 
 
 async def _http_problem(_: Request, error: Exception) -> Response:

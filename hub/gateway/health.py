@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,32 +28,36 @@ class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
     """All of it from memory, but for one small file: asking costs nothing and waits for nobody."""
 
-    def __init__(self, ingest: Ingest, workers: Workers, room: Room, partitions: int, data_dir: Path) -> None:
-        self.workers = workers
-        self.room = room
-        self._ingest = ingest
-        self._partitions = partitions
-        self._processes = data_dir / PROCESSES
+    ingest: Ingest
+    workers: Workers
+    room: Room
+    partitions: int
+    data_dir: Path
+    known: Callable[[], bool]
+    """Whether what stands in the hub's topics is read: before that, no answer about it would be true."""
 
     @property
     def ready(self) -> bool:
         """Whether webhooks can be taken. A connector, a stage or a worker that is ill changes nothing in that."""
-        return not self._ingest.away and not self._ingest.broken
+        return self.known() and not self.ingest.away and not self.ingest.broken
 
     def ill(self) -> list[dict[str, Any]]:
         """What is wrong, the gateway's own part first; see `Verdict`."""
         found = [("", verdict) for verdict in self._own()]
         if self.ready:  # while Kafka is away, all workers are silent, and that is not their fault
-            found += self.workers.verdicts(self._partitions)
+            found += self.workers.verdicts(self.partitions)
         return [{"worker": worker, **msgspec.to_builtins(verdict)} for worker, verdict in found]
 
     def _own(self) -> Iterator[Verdict]:
-        if self._ingest.away:
+        if self.ingest.away:
             yield Verdict(part="kafka", kind="away", told="Kafka does not answer; webhooks are answered 503")
-        for name in self._ingest.broken:
+        if not self.known():
+            yield Verdict(part="gateway", kind="starting", told="it has not read the hub's topics yet")
+        for name in self.ingest.broken:
             yield Verdict(part="gateway", kind="ended", told=f"its thread {name} has ended", cure=True)
         for name in self.room.turned_away():
             yield Verdict(
@@ -70,7 +75,7 @@ class Health:
     def processes(self) -> list[Process]:
         """The children of `hub up`, if it is that which runs us."""
         try:
-            return msgspec.json.decode(self._processes.read_bytes(), type=list[Process])
+            return msgspec.json.decode((self.data_dir / PROCESSES).read_bytes(), type=list[Process])
         except (OSError, msgspec.MsgspecError):
             return []
 
@@ -93,6 +98,6 @@ class Health:
             "gateway": {
                 "under_way": dict(self.room.requests.by),
                 "held_bytes": self.room.held.used,
-                "waiting_for_kafka": self._ingest.in_flight,
+                "waiting_for_kafka": self.ingest.in_flight,
             },
         }

@@ -6,7 +6,6 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
 
@@ -46,15 +45,19 @@ class Followed(Protocol):
     def following(self) -> bool:
         """Whether it still does."""
 
+    @property
+    def known(self) -> bool:
+        """Whether it has read what stood there."""
+
     def follow(self, servers: str) -> None:
-        """Begin. Raises TimeoutError."""
+        """Begin."""
 
     def close(self) -> None:
         """Stop."""
 
 
 class GatewayProcess:
-    """One gateway over one Kafka. Making it reads what stands in the hub's topics. Raises TimeoutError."""
+    """One gateway over one Kafka, which may be away: webhooks are then answered 503, like all else that needs it."""
 
     def __init__(self, loaded: Loaded, servers: str, data_dir: Path) -> None:
         self._config = loaded.settings.config
@@ -62,13 +65,20 @@ class GatewayProcess:
         self._ingest = Ingest(servers, settings.max_in_flight)
         self._workers, self._subscriptions, self._jobs = Workers(), Subscriptions(), Jobs()
         self._controls, self._known = Controls(), KnownConditions()
-        with ThreadPoolExecutor(len(self._tables)) as threads:
-            list(threads.map(lambda table: table.follow(servers), self._tables))
+        for table in self._tables:
+            table.follow(servers)
         journal, trial = Queries(self._config.journal.where(data_dir)), Trial(loaded)
         done = works(servers, self._jobs, journal, trial)
         self._runner = JobRunner(servers, self._jobs, done, journal.settle)
         room = Room(settings.max_in_flight, settings.max_held_bytes)
-        health = Health(self._ingest, self._workers, room, self._config.kafka.partitions, data_dir)
+        health = Health(
+            ingest=self._ingest,
+            workers=self._workers,
+            room=room,
+            partitions=self._config.kafka.partitions,
+            data_dir=data_dir,
+            known=self._knows,
+        )
         self._state = Gateway(
             loaded=loaded,
             servers=servers,
@@ -89,6 +99,9 @@ class GatewayProcess:
     def _tables(self) -> tuple[Followed, ...]:
         return (self._workers, self._subscriptions, self._jobs, self._controls, self._known)
 
+    def _knows(self) -> bool:
+        return all(table.known for table in self._tables)
+
     def ill(self) -> str:
         """What is wrong that only a new process mends, if anything. From any one thread."""
         late = self._turning.late() if self._turning else 0.0
@@ -101,7 +114,10 @@ class GatewayProcess:
         return f"threads have ended: {', '.join(ended)}" if ended else ""
 
     def run(self, port: int, listener: int, on_ready: Callable[[], None]) -> None:
-        """Serve until told to stop by a signal, on `port`, or on a socket that listens (its file descriptor)."""
+        """Serve until told to stop by a signal, on `port`, or on a socket that listens (its file descriptor).
+
+        `on_ready` is called when the hub's topics are read.
+        """
         settings = self._config.gateway
         connections = min(settings.max_connections, allow_files() - _OWN_FILES)
         server = uvicorn.Server(
@@ -117,7 +133,6 @@ class GatewayProcess:
                 timeout_graceful_shutdown=4,
             )
         )
-        self._runner.start()
         uvloop.run(self._serve(server, listener, on_ready))
 
     def close(self) -> None:
@@ -137,9 +152,11 @@ class GatewayProcess:
             serving = asyncio.create_task(
                 server.serve([socket.socket(fileno=listener)] if listener >= 0 else None)
             )
-            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
+            # Nobody has an event for both.
+            while not serving.done() and not (server.started and self._knows()):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            if server.started:
+            if not serving.done():
+                self._runner.start()
                 on_ready()
             await serving
             telling.cancel()

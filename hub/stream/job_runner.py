@@ -103,7 +103,8 @@ class JobRunner:
     def close(self) -> None:
         """Stop after the present step; whoever runs jobs next goes on there."""
         self._stopping.set()
-        self._thread.join(15)
+        if self._thread.ident is not None:  # or it was never started
+            self._thread.join(15)
 
     def _run(self) -> None:
         self._tell_all_marks()

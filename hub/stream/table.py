@@ -31,10 +31,10 @@ class Table:
         self._thread = Thread(target=self._follow, name=f"table-{topic}", daemon=True)
         self._thread.start()
 
-    def wait(self, timeout: float = 30) -> None:
-        """Until all that stood in the topic at the start is in the table. Raises TimeoutError."""
-        if not self._caught_up.wait(timeout):
-            raise TimeoutError(f"{self._topic} could not be read within {timeout:.0f} s")
+    @property
+    def caught_up(self) -> bool:
+        """Whether all that stood in the topic at the start is in the table."""
+        return self._caught_up.is_set()
 
     @property
     def alive(self) -> bool:
@@ -83,9 +83,13 @@ class Follower(ABC):
         """Take in one record of the topic."""
 
     def follow(self, servers: str) -> None:
-        """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
+        """Start following, and do not wait: Kafka may be away."""
         self._table = Table(servers, self.topic, self.change)
-        self._table.wait()
+
+    @property
+    def known(self) -> bool:
+        """Whether what stood in the topic when following began is known."""
+        return self._table is not None and self._table.caught_up
 
     @property
     def following(self) -> bool:

@@ -97,12 +97,6 @@ class Workers(Follower):
         self._heard: dict[str, tuple[Report, float]] = {}
         self._lock = Lock()
         self._unheld_since: float | None = None
-        self._caught_up = False
-
-    def follow(self, servers: str) -> None:
-        """Start following; returns once what stands in the topic now is known. Raises TimeoutError."""
-        super().follow(servers)
-        self._caught_up = True
 
     def change(self, key: str, value: bytes | None) -> None:
         """Take in one record of the topic."""
@@ -112,7 +106,7 @@ class Workers(Follower):
             log.warning("report-unreadable", worker=key)  # of another version
             return
         # What was there before we came may be old, by the clock of whoever wrote it.
-        age = 0.0 if self._caught_up or report is None else max(0.0, time() - report.at)
+        age = 0.0 if self.known or report is None else max(0.0, time() - report.at)
         with self._lock:
             if report is None:
                 self._heard.pop(key, None)

@@ -103,6 +103,7 @@ def runner(kafka: str) -> Iterator[Jobs]:
 
     jobs = Jobs()
     jobs.follow(kafka)
+    assert until(lambda: jobs.known)
     running = JobRunner(kafka, jobs, works)
     running.start()
     yield jobs

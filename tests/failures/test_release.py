@@ -87,6 +87,7 @@ def world(kafka: str, tmp_path: Path) -> Iterator[World]:
 def running(world: World) -> Iterator[Jobs]:
     jobs = Jobs()
     jobs.follow(world.kafka)
+    assert until(lambda: jobs.known)
 
     def works(picker: Picker) -> dict[str, Work]:
         return {

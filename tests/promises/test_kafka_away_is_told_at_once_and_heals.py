@@ -5,6 +5,7 @@ It is away for seconds here. `HUB_KAFKA_AWAY_S=120` has it away for two minutes,
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -16,6 +17,7 @@ from statistics import median
 import httpx2
 import pytest
 
+from hub.gateway.client import ClientError
 from hub.stream.broker.embedded import EmbeddedBroker
 from hub.testing.live import LiveHub, live_hub, until
 from tests.chaos.payloads import Payloads
@@ -42,6 +44,38 @@ def test_a_killed_kafka(tmp_path: Path, root: Path) -> None:
             goes_and_comes(hub, broker.kill, broker.start)
     finally:
         broker.stop()
+
+
+def test_a_gateway_that_comes_meanwhile(tmp_path: Path, root: Path) -> None:
+    broker = EmbeddedBroker(tmp_path / "broker")
+    broker.start()
+    try:
+        with live_hub(tmp_path, root, kafka=broker.address) as hub, hub.subscriber(PARTY) as subscriber:
+            broker.kill()
+            gateway = gateway_of(hub)
+            os.kill(gateway, signal.SIGKILL)
+            assert until(lambda: gateway_of(hub) not in {0, gateway}, 30), "it is started again"
+            lane = Lane(f"away{uuid.uuid4().hex[:12]}", PARTY)
+            post = lambda: hub.post(INSTANCE, Payloads().body(lane, 0)).status_code  # noqa: E731
+            assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 503), "it answers"
+            assert post() == 503
+            assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
+            with pytest.raises(ClientError, match="not read yet"):
+                hub.client.get("/v1/subscriptions")
+            assert {"kafka", "gateway"} <= {one["part"] for one in hub.client.get("/v1/status")["ill"]}
+            broker.start()
+            assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 200, HEALED_S)
+            assert until(lambda: post() == 202, HEALED_S)
+            assert until(lambda: len(subscriber.received) > 0, 30)
+            assert len(hub.client.get("/v1/subscriptions")["subscriptions"]) == 1, "and knows what it knew"
+    finally:
+        broker.stop()
+
+
+def gateway_of(hub: LiveHub) -> int:
+    """The gateway's process, 0 while there is none."""
+    children = json.loads((hub.data_dir / "processes.json").read_text())
+    return next((int(one.get("pid", 0)) for one in children if one["name"].startswith("gateway")), 0)
 
 
 def goes_and_comes(hub: LiveHub, away: Callable[[], None], back: Callable[[], None]) -> None:
