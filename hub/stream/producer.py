@@ -58,9 +58,8 @@ _NEVER = (
     errors.MessageSizeTooLargeError,
     errors.RecordListTooLargeError,
     errors.InvalidRecordError,
-    errors.InvalidTimestampError,
 )
-"""What is wrong with a record, and not with the world. Rights and missing topics are: those get mended."""
+"""What is wrong with a record, and not with the world. Rights, missing topics and our clock are: those get mended."""
 
 
 class Refused(Exception):

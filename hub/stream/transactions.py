@@ -12,7 +12,7 @@ from threading import Event
 
 import structlog
 from confluent_kafka import KafkaException
-from kafka.errors import KafkaError
+from kafka.errors import InvalidTimestampError, KafkaError
 
 from hub.stream.committed import Committed, read_committed
 from hub.stream.producer import Outrun, Producer
@@ -135,4 +135,6 @@ class Transactor:
 
 def _name(error: KafkaError | KafkaException) -> str:
     """What went wrong, in Kafka's words."""
+    if isinstance(error, InvalidTimestampError):
+        return "InvalidTimestampError: is the clock here right? Kafka takes none that is an hour ahead of its own"
     return str(error.args[0].name()) if isinstance(error, KafkaException) else type(error).__name__

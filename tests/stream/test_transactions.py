@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from confluent_kafka import Producer as ConfluentProducer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka.errors import KafkaTimeoutError
 
+from hub.stream import packing
 from hub.stream.committed import Committed, committed_offsets, read_committed
 from hub.stream.producer import Producer, Refused
 from hub.stream.progress import Progress
@@ -188,6 +190,22 @@ def test_nobody_commits_as_nobody(kafka: str, topic: str, member: Member, transa
     assert not transactor.commit([Output(topic, b"key", b"nobody")], {(topic, 0): 5}, outsider)
     assert values(kafka, topic) == []
     assert committed_offsets(kafka, member.group, [(topic, 0)]) == {(topic, 0): 0}
+
+
+def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_is_right(
+    kafka: str, topic: str, member: Member, transactor: Transactor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ahead = 7_200.0
+    monkeypatch.setattr(packing, "time", lambda: time.time() + ahead)
+    progress = Progress("stage")
+    with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
+        waiting = thread.submit(
+            transactor.commit, [Output(topic, b"key", b"one")], {(topic, 0): 7}, member.fence
+        )
+        assert until(lambda: "clock" in progress.waits_for), "an operator is told"
+        ahead = 0.0
+        assert waiting.result(30)
+    assert values(kafka, topic) == [b"one"]
 
 
 @pytest.mark.parametrize(
