@@ -42,7 +42,10 @@ class Health:
 
     @property
     def ready(self) -> bool:
-        """Whether webhooks can be taken. A connector, a stage or a worker that is ill changes nothing in that."""
+        """Whether webhooks can be taken and the API can answer.
+
+        A connector, a stage or a worker that is ill changes nothing in that.
+        """
         return self.known() and not self.ingest.away and not self.ingest.broken
 
     def ill(self) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from hub.gateway.client import ClientError
+from hub.gateway.health import PROCESSES
 from hub.stream.broker.embedded import EmbeddedBroker
 from hub.testing.live import LiveHub, live_hub, until
 from tests.chaos.payloads import Payloads
@@ -74,7 +75,7 @@ def test_a_gateway_that_comes_meanwhile(tmp_path: Path, root: Path) -> None:
 
 def gateway_of(hub: LiveHub) -> int:
     """The gateway's process, 0 while there is none."""
-    children = json.loads((hub.data_dir / "processes.json").read_text())
+    children = json.loads((hub.data_dir / PROCESSES).read_text())
     return next((int(one.get("pid", 0)) for one in children if one["name"].startswith("gateway")), 0)
 
 

@@ -63,6 +63,9 @@ def open_broker(
     if not all(_ADDRESSES.fullmatch(address) for address in setting.split(",")):
         remedy = "Give `embedded`, `testcontainers`, or host:port[,host:port…]"
         raise BrokerError(f"{setting!r} names no Kafka", remedy)
-    from hub.stream.broker.given import GivenBroker
+    from hub.stream.broker.given import GivenBroker, caution
 
-    return GivenBroker(setting, say)
+    given = GivenBroker(setting)
+    if told := caution(setting):
+        say(told)
+    return given

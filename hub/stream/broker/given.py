@@ -6,7 +6,6 @@ import socket
 from contextlib import closing
 from pathlib import Path
 
-from hub.stream.broker.distribution import Say
 from hub.stream.broker.errors import BrokerError
 
 _LIMIT = 10  # seconds
@@ -19,15 +18,12 @@ _CAUTION = (
 
 
 class GivenBroker:
-    """The brokers at `address` (`host:port`, several separated by commas). Raises BrokerError if none answers.
-
-    `say` is told what is known to be wrong with their version.
-    """
+    """The brokers at `address` (`host:port`, several separated by commas). Raises BrokerError if none answers."""
 
     log_path: Path | None = None
     pid: int | None = None
 
-    def __init__(self, address: str, say: Say = lambda _: None) -> None:
+    def __init__(self, address: str) -> None:
         from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
@@ -40,8 +36,6 @@ class GivenBroker:
             AdminClient({"bootstrap.servers": address, "log_level": 0}).list_topics(timeout=_LIMIT)
         except KafkaException as error:
             raise BrokerError(f"no Kafka answers at {address} ({error.args[0].name()})", remedy) from None
-        if _metadata_version(address) >= _KAFKA_4_3:
-            say(_CAUTION)
 
     def alive(self) -> bool:
         """Always: it is not ours to watch."""
@@ -49,6 +43,11 @@ class GivenBroker:
 
     def stop(self, timeout: float = 10) -> None:
         """Leave it as it is."""
+
+
+def caution(address: str) -> str:
+    """What is known to be wrong with the version of the brokers at `address`; empty if nothing is."""
+    return _CAUTION if _metadata_version(address) >= _KAFKA_4_3 else ""
 
 
 def _metadata_version(address: str) -> int:
