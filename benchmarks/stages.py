@@ -17,7 +17,7 @@ def passed(
     sent: Sent,
     taken: list[tuple[str, float]],
     expected: tuple[Mapping[str, int], float],
-) -> dict[str, float | str]:
+) -> dict[str, float]:
     """Median and p99 of each step, milliseconds. `expected` is numbers by payment, and wall minus monotonic time."""
     numbers, wall = expected
     steps: dict[str, dict[str, float]] = {
@@ -28,7 +28,7 @@ def passed(
         "taken": {subject: at + wall for subject, at in taken},
     }
     names = list(steps)
-    figures: dict[str, float | str] = {}
+    figures: dict[str, float] = {}
     for before, after in itertools.pairwise(names):
         spans = sorted(
             steps[after][one] - steps[before][one]

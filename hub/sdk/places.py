@@ -108,16 +108,12 @@ class LocalPlace:
     def _listed(self, pattern: str) -> list[Found]:
         try:
             with os.scandir(self._folder) as entries:
-                seen = [
-                    (entry.name, entry.stat(follow_symlinks=False))
-                    for entry in entries
-                    if entry.is_file(follow_symlinks=False) and _wanted(entry.name, pattern)
-                ]
+                found = [one for entry in entries if (one := _found(entry, pattern))]
         except FileNotFoundError:
             raise Stop("the folder is not there: check `folder`") from None
         except PermissionError:
             raise Stop("the folder may not be read: check its permissions") from None
-        return sorted((Found(n, s.st_size, s.st_mtime) for n, s in seen), key=lambda f: (f.modified, f.name))
+        return sorted(found, key=_oldest_first)
 
     async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
         """See `Place`."""
@@ -185,7 +181,7 @@ class SftpPlace:
             for name, attrs in seen
             if _wanted(name, pattern) and stat.S_ISREG(attrs.permissions or 0)
         ]
-        return sorted(files, key=lambda found: (found.modified, found.name))
+        return sorted(files, key=_oldest_first)
 
     async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
         """See `Place`."""
@@ -266,6 +262,8 @@ class SftpPlace:
         if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
             if what == "the file":
                 return Reject("the file is no longer there", field="name", kind="file-gone")
+            if await self._has_folder():  # some servers answer so where a file goes while they list it
+                return Retry("a file was moved away meanwhile")
             return Stop("the folder is not there: check `folder`")
         if isinstance(error, asyncssh.SFTPPermissionDenied):
             return Stop(f"{what} may not be used by this user: check its permissions")
@@ -275,6 +273,28 @@ class SftpPlace:
         if isinstance(error, asyncssh.PermissionDenied | asyncssh.KeyImportError):
             return Stop("the server refuses the login: check the instance's credentials")
         return Retry(f"SFTP: {type(error).__name__}")
+
+    async def _has_folder(self) -> bool:
+        """Whether it is there, as far as the server says anything."""
+        try:
+            return await (await self._open()).isdir(self._folder)
+        except (OSError, asyncssh.Error):
+            return True
+
+
+def _found(entry: os.DirEntry[str], pattern: str) -> Found | None:
+    """A regular file that is wanted; None for what is not, and for what was moved away since it was named."""
+    if not (_wanted(entry.name, pattern) and entry.is_file(follow_symlinks=False)):
+        return None
+    try:
+        seen = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return Found(entry.name, seen.st_size, seen.st_mtime)
+
+
+def _oldest_first(found: Found) -> tuple[float, str]:
+    return found.modified, found.name
 
 
 def _wanted(name: str, pattern: str) -> bool:

@@ -24,22 +24,25 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hub.sdk.clock import Clock
 from hub.sdk.simulator import HANG, Listener, Simulator
 
-#: Faults of an SFTP server: the login is refused, the connection breaks within a file, or nothing can be opened.
-LOGIN, CUT, BUSY = "login refused", "connection cut", "busy"
+#: Faults of an SFTP server: the login is refused, the connection breaks within a file, nothing can be opened, or a
+#: file is moved away while the server lists the folder, which some then say is not there.
+LOGIN, CUT, BUSY, GONE = "login refused", "connection cut", "busy", "gone while listed"
 
 
 class SftpSimulator(Simulator):
     """One user's folder, `/drop`, on an SFTP server with a key of its own, at `sftp_host`.
 
     `drop` leaves a file as a careful sender does, under another name first; `drop_slowly` as a careless one does.
-    `files` are those there, by path below the folder. Faults, per read or login: `login refused`,
-    `connection cut`, `busy`, `hang`. A subclass that speaks HTTP too adds `serve_http` to its `listeners`.
+    `files` are those there, by path below the folder. Faults, per read, login or file listed: `login refused`,
+    `connection cut`, `busy`, `gone while listed`, `hang`. A subclass that speaks HTTP too adds `serve_http` to its
+    `listeners`.
     """
 
     bad_days: ClassVar[dict[str, dict[str, float]]] = {
         "connections break": {CUT: 0.5},
         "no login": {LOGIN: 1.0},
         "server busy": {BUSY: 1.0},
+        "files go while they are listed": {GONE: 0.5},
         "no answers": {HANG: 1.0},
     }
 
@@ -205,6 +208,12 @@ class _Files(asyncssh.SFTPServer):
         if self._simulator.draw(BUSY):
             raise asyncssh.SFTPFailure("too many files are open")
         return super().open(path, pflags, attrs)
+
+    async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        async for entry in super().scandir(path):
+            if self._simulator.draw(GONE):
+                raise asyncssh.SFTPNoSuchFile("moved away")
+            yield entry
 
     async def read(self, file_obj: object, offset: int, size: int) -> bytes:
         fault = self._simulator.draw(CUT, HANG)
