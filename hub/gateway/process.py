@@ -94,6 +94,7 @@ class GatewayProcess:
             operator_token=(data_dir / "operator.token").read_text().strip(),
         )
         self._turning: Turning | None = None
+        self._closing = False
 
     @property
     def _tables(self) -> tuple[Followed, ...]:
@@ -104,6 +105,8 @@ class GatewayProcess:
 
     def ill(self) -> str:
         """What is wrong that only a new process mends, if anything. From any one thread."""
+        if self._closing:  # threads end now because they were told to
+            return ""
         late = self._turning.late() if self._turning else 0.0
         if late > self._config.watchdog.stuck_after_s:
             return f"the event loop has not turned for {late:.0f} s"
@@ -137,6 +140,7 @@ class GatewayProcess:
 
     def close(self) -> None:
         """Let what is under way end, and close all."""
+        self._closing = True
         self._runner.close()
         for table in self._tables:
             table.close()

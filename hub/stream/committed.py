@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from hub.stream.client import reaching
 from hub.stream.records import Place, Positions
 
 
@@ -52,7 +53,7 @@ def committed_offsets(
 
 
 def _consumer(servers: str, group: str) -> Consumer:
-    return Consumer({"bootstrap.servers": servers, "group.id": group, "isolation.level": "read_committed"})
+    return Consumer({**reaching(servers), "group.id": group, "isolation.level": "read_committed"})
 
 
 def _committed(consumer: Consumer, places: Sequence[Place]) -> dict[Place, Committed]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from confluent_kafka import KafkaException, Producer
 
+from hub.stream.client import reaching
 from hub.stream.records import MAX_BYTES, Output
 
 _TIME_LIMIT = 10.0
@@ -22,10 +23,9 @@ class ExclusiveWriter:
         """Raises KafkaException while Kafka is away."""
         self._producer = Producer(
             {
-                "bootstrap.servers": servers,
+                **reaching(servers),
                 "transactional.id": name,
                 "transaction.timeout.ms": 10_000,
-                "reconnect.backoff.max.ms": 1_000,
                 "linger.ms": 0,
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",  # as everywhere: a subject stays in its partition

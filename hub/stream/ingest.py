@@ -10,6 +10,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from hub.stream import topics
+from hub.stream.client import reaching
 from hub.stream.records import MAX_BYTES, Output
 
 
@@ -27,12 +28,11 @@ class Ingest:
     def __init__(self, servers: str, max_in_flight: int = 2_000, timeout: float = 2.5) -> None:
         self._producer = Producer(
             {
-                "bootstrap.servers": servers,
+                **reaching(servers),
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": 10,  # each request costs Kafka as much as ten records
                 "delivery.timeout.ms": int(timeout * 1000),
-                "reconnect.backoff.max.ms": 1_000,  # back within a second or two of Kafka, not ten
                 "partitioner": "murmur2_random",
                 "message.max.bytes": MAX_BYTES,
                 "compression.type": "lz4",

@@ -29,6 +29,7 @@ from kafka.protocol.producer import (
 )
 from kafka.structs import TopicPartition
 
+from hub.stream.client import CONNECTS_IN
 from hub.stream.packing import RecordBatch, pack
 from hub.stream.records import Fence, Output, Outputs, Place, Positions
 
@@ -100,6 +101,8 @@ class Producer:
             receive_message_max_bytes=100 << 20,
             request_timeout_ms=int(TIME_LIMIT * 1000),
             reconnect_backoff_max_ms=1_000,
+            socket_connection_setup_timeout_ms=int(CONNECTS_IN * 1000),
+            socket_connection_setup_timeout_max_ms=int(CONNECTS_IN * 1000),
         )
         self._kafka.cluster.config["allow_auto_create_topics"] = False
         self._id, self._epoch = -1, _NO_EPOCH

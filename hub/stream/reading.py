@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from hub.stream.client import reaching
 from hub.stream.progress import moved, waits_for
 
 _PATIENCE_S = 30.0
@@ -61,17 +62,13 @@ def new_consumer(
     """
     return Consumer(
         {
-            "bootstrap.servers": servers,
+            **reaching(servers),
             "group.id": "hub-reading",  # required by the client; nothing is ever committed under it
             "enable.auto.commit": False,
             "isolation.level": isolation,
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
             "queued.max.messages.kbytes": ahead_kb,
-            "reconnect.backoff.max.ms": 1_000,
-            # While Kafka is frozen, connections are still taken, and those beyond its backlog are never answered:
-            # whoever waits long for the first answer hears late that Kafka is back.
-            "api.version.request.timeout.ms": 2_000,
             "fetch.wait.max.ms": wait_ms,
         }
     )

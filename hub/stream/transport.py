@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 import aiokafka
 import structlog
-from aiokafka import TopicPartition
+from aiokafka import TopicPartition, conn
 from aiokafka.consumer import consumer, fetcher
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
@@ -26,6 +26,7 @@ from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
 
+from hub.stream.client import CONNECTS_IN
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
 from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
@@ -68,7 +69,16 @@ class _Fetcher(fetcher.Fetcher):  # type: ignore[misc]
         return bool(await super()._proc_fetch_request(assignment, node_id, request))
 
 
+class _Connection(conn.AIOKafkaConnection):  # type: ignore[misc]
+    """aiokafka's connection, which would take as long to be made as any request may."""
+
+    async def connect(self) -> Any:
+        async with asyncio.timeout(CONNECTS_IN):
+            return await super().connect()
+
+
 # aiokafka has no other place to say what it is to use; nothing else in a worker reads by it.
+conn.AIOKafkaConnection = _Connection
 fetcher.PartitionRecords = _Records
 fetcher.MemoryRecords = Chunks
 consumer.Fetcher = _Fetcher

@@ -22,6 +22,7 @@ from confluent_kafka import IsolationLevel, KafkaException, Producer, TopicParti
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from hub.stream import topics
+from hub.stream.client import reaching
 from hub.stream.health import Judge, Limits, PollerSeen, Seen, StageSeen, Verdict, patience_after
 from hub.stream.instances import Health
 from hub.stream.lag import Lag, Reach
@@ -68,12 +69,11 @@ class Watchdog:
         self._name = name
         self._servers = servers
         self._limits = limits
-        self._client = AdminClient({"bootstrap.servers": servers, "reconnect.backoff.max.ms": 1_000})
+        self._client = AdminClient(reaching(servers))
         self._producer = Producer(
             {
-                "bootstrap.servers": servers,
+                **reaching(servers),
                 "message.timeout.ms": 3_000,  # the next one says the same, and newer
-                "reconnect.backoff.max.ms": 1_000,
                 "linger.ms": 0,
             }
         )

@@ -1,6 +1,7 @@
 """While Kafka is away the gateway says 503 at once; when it is back all goes on; nothing claimed is missing.
 
-It is away for seconds here. `HUB_KAFKA_AWAY_S=120` has it away for two minutes, as `make chaos` does.
+It is away for seconds here; frozen, for long enough that what TCP by itself tries again, it tries seldom.
+`HUB_KAFKA_AWAY_S=120` has it away for two minutes, as `make chaos` does.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import time
 import uuid
 from collections.abc import Callable
@@ -26,15 +28,32 @@ from tests.chaos.truth import CAPTURED, REFUNDED, Lane
 
 PARTY, INSTANCE = "E08000025", "birmingham-pay"
 AWAY_S = float(os.environ.get("HUB_KAFKA_AWAY_S", "3"))
+FROZEN_S = max(AWAY_S, 20.0)
 AT_ONCE_S, HEALED_S = 0.5, 10.0
+#: Connections that wait until a frozen Kafka takes them, as those of its clients do in the end: more than it has room
+#: for, so that who comes later is not even connected.
+BACKLOG = 200
 
 
 def test_a_frozen_kafka(hub: LiveHub) -> None:
     broker = hub.data_dir / "kafka" / "broker.pid"
     if not broker.is_file():
         pytest.skip("this Kafka is not ours to freeze")
-    pid = int(Path(broker).read_text())
-    goes_and_comes(hub, lambda: os.kill(pid, signal.SIGSTOP), lambda: os.kill(pid, signal.SIGCONT))
+    pid, (host, _, port) = int(Path(broker).read_text()), hub.client_kafka.partition(":")
+    waiting = [socket.socket() for _ in range(BACKLOG)]
+
+    def freeze() -> None:
+        os.kill(pid, signal.SIGSTOP)
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex((host, int(port)))
+
+    def thaw() -> None:
+        os.kill(pid, signal.SIGCONT)
+        for one in waiting:
+            one.close()
+
+    goes_and_comes(hub, freeze, thaw, FROZEN_S)
 
 
 def test_a_killed_kafka(tmp_path: Path, root: Path) -> None:
@@ -42,7 +61,7 @@ def test_a_killed_kafka(tmp_path: Path, root: Path) -> None:
     broker.start()
     try:
         with live_hub(tmp_path, root, kafka=broker.address) as hub:
-            goes_and_comes(hub, broker.kill, broker.start)
+            goes_and_comes(hub, broker.kill, broker.start, AWAY_S)
     finally:
         broker.stop()
 
@@ -79,7 +98,7 @@ def gateway_of(hub: LiveHub) -> int:
     return next((int(one.get("pid", 0)) for one in children if one["name"].startswith("gateway")), 0)
 
 
-def goes_and_comes(hub: LiveHub, away: Callable[[], None], back: Callable[[], None]) -> None:
+def goes_and_comes(hub: LiveHub, away: Callable[[], None], back: Callable[[], None], seconds: float) -> None:
     lane, body = Lane(f"away{uuid.uuid4().hex[:12]}", PARTY), Payloads().body
     claimed: set[int] = set()
 
@@ -97,7 +116,7 @@ def goes_and_comes(hub: LiveHub, away: Callable[[], None], back: Callable[[], No
         away()
         try:
             assert until(lambda: post(1)[0] == 503)  # which one has to find out
-            told, until_then = [], time.monotonic() + AWAY_S
+            told, until_then = [], time.monotonic() + seconds
             while time.monotonic() < until_then or len(told) < 20:
                 told.append(post(1))
             assert httpx2.get(f"{hub.gateway}/readyz").status_code == 503
