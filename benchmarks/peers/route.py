@@ -21,6 +21,7 @@ from benchmarks.peers.meter import Meter, Task, options, task_of
 from hub.registry.schemas import Registry
 from hub.routes.engine import Engine
 from hub.routes.loader import load_routes
+from hub.stream import memory
 from hub.stream.app import make_app
 from hub.stream.bench import run_alone
 from hub.stream.packing import RecordBatch
@@ -193,4 +194,5 @@ if __name__ == "__main__":
     parser = options()
     parser.add_argument("--tell", action="store_true")
     given = parser.parse_args()
+    memory.confine()  # as every worker does
     asyncio.run(run(task_of(given), engine(), tell=given.tell))

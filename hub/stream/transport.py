@@ -37,6 +37,9 @@ log = structlog.get_logger()
 #: Seconds between two fetches of one broker under load, and how many it is asked at once after a pause.
 _GATHER_S, _AT_ONCE = 0.035, 6
 
+#: Bytes that one fetch brings at most, of all partitions. Some hold it twice for a moment while it comes in.
+_AT_MOST = 8 << 20
+
 #: How long Kafka waits for more where few bytes are not worth an answer, milliseconds.
 _WORTH_MS = 200
 
@@ -124,6 +127,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             fetch_min_bytes=self.app.fetch_min_bytes,
+            fetch_max_bytes=_AT_MOST,
             fetch_max_wait_ms=500 if self.app.fetch_min_bytes == 1 else _WORTH_MS,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
