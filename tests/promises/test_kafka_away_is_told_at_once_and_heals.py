@@ -77,7 +77,9 @@ def test_a_gateway_that_comes_meanwhile(tmp_path: Path, root: Path) -> None:
             assert until(lambda: gateway_of(hub) not in {0, gateway}, 30), "it is started again"
             lane = Lane(f"away{uuid.uuid4().hex[:12]}", PARTY)
             post = lambda: hub.post(INSTANCE, Payloads().body(lane, 0)).status_code  # noqa: E731
-            assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 503), "it answers"
+            # Who comes while it starts waits, since its socket is there before it.
+            ready = lambda: httpx2.get(f"{hub.gateway}/readyz", timeout=30).status_code  # noqa: E731
+            assert until(lambda: ready() == 503), "it answers"
             assert post() == 503
             assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
             with pytest.raises(ClientError, match="not read yet"):
