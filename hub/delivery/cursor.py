@@ -69,7 +69,6 @@ class Cursor:
     __slots__ = (
         "_first",
         "_held_bytes",
-        "ahead",
         "held",
         "next",
         "open",
@@ -88,7 +87,6 @@ class Cursor:
         self.next = self._first = next
         self.open: dict[int, Delivery] = {}
         self.owed: dict[int, Tried] = {}
-        self.ahead: set[int] = set()  # what was owed and is over, though `next` has not come to it
         self.held = 0  # open deliveries with their message
         self._held_bytes = 0
         self.since = 0.0  # when the inbox got what is next, where that has had to wait; epoch seconds
@@ -112,8 +110,8 @@ class Cursor:
         every = sorted(open.items())
         return Standing(
             None if along else self.next,
-            tuple(offset for offset, (attempts, _) in every if not attempts and offset < end),
-            tuple((offset, attempts, round(due, 3)) for offset, (attempts, due) in every if attempts),
+            tuple(offset for offset, (tries, _) in every if not tries and offset < end),
+            tuple((offset, tries, round(due, 3)) for offset, (tries, due) in every if tries and offset < end),
         )
 
     def room(self, bounds: Bounds) -> bool:
@@ -123,10 +121,6 @@ class Cursor:
             and self._held_bytes < bounds.bytes
             and len(self.open) + len(self.owed) < bounds.open
         )
-
-    def had(self, offset: int) -> bool:
-        """Whether what is next at `offset` is taken up already, or over."""
-        return offset in self.open or offset in self.ahead
 
     def hold(self, delivery: Delivery, message: Message) -> None:
         """Open `delivery`, if it is not; and keep its message with it."""
@@ -145,8 +139,6 @@ class Cursor:
 
     def close(self, delivery: Delivery) -> None:
         """It is over. Its message is left to it."""
-        if delivery.offset >= self.next:
-            self.ahead = {offset for offset in self.ahead if offset >= self.next} | {delivery.offset}
         if self.open.pop(delivery.offset, None) is not None and delivery.message is not None:
             self.held -= 1
             self._held_bytes -= len(delivery.message.value)

@@ -23,12 +23,15 @@ class Taken:
 
 
 class InboxPart:
-    """All before `taken` was looked at, the group is at `position`; between are `batches`, in order."""
+    """All before `taken` was looked at, the group is at `position`; between are `batches`, in order.
+
+    Before `told` something has happened that is written or about to be.
+    """
 
     def __init__(self, place: Place, position: int) -> None:
         self.place = place
         self.party = place[0].removeprefix("inbox.")
-        self.taken = self.position = position
+        self.taken = self.position = self.told = position
         self.batches: deque[Taken] = deque()
         self.recipients: Mapping[str, Recipient] = {}
         self.cursors: dict[str, Cursor] = {}

@@ -1,14 +1,18 @@
 """What deliveries leave behind in Kafka, in one transaction after the other, and with it the group's positions.
 
 A commit takes all that there is: journal entries, dead letters, the standings of cursors that changed, and the
-positions of batches that are closed. It begins as soon as a batch is closed, after a pause, or much has happened;
-otherwise `GRACE` after the first thing happened. One is under way at a time, and nobody waits for it.
+positions of batches that are closed, or in which something has happened: what is written must not happen again.
+It begins as soon as a batch is closed, after a pause, or much has happened; otherwise `GRACE` after the first thing
+happened. One is under way at a time, and nobody waits for it.
+
+A commit commits a position in every partition that it writes of, moved or not: whoever takes a partition over asks
+for its position first, and Kafka has that wait until the transaction has ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
@@ -20,7 +24,7 @@ from hub.stream.delivered import Happened, outputs_of, refused
 from hub.stream.inbox_part import InboxPart, InboxParts, Taken
 from hub.stream.pending import written
 from hub.stream.producer import Refused
-from hub.stream.records import Fence, Output, Positions
+from hub.stream.records import Fence, Output, Place, Positions
 
 log = structlog.get_logger()
 
@@ -53,6 +57,7 @@ class Ledger:
         self._outputs: list[Output] = []
         self._touched: set[Cursor] = set()
         self._closed: set[InboxPart] = set()  # those whose first batch is closed
+        self._concerned: set[InboxPart] = set()  # those of which something is to be written
         self._unpassed = 0
         self._since: float | None = None  # when the first thing happened that is not written
         self._commit: asyncio.Task[None] | None = None
@@ -73,7 +78,7 @@ class Ledger:
     def close(self, part: InboxPart, taken: Taken) -> None:
         """A batch may be passed: what of it is not over is in its cursors' standings from now on."""
         taken.closed = True
-        if part.batches[0].closed:
+        if part.batches and part.batches[0].closed:
             self._closed.add(part)
             self._changed()
 
@@ -84,19 +89,20 @@ class Ledger:
 
     def note(self, step: Step) -> None:
         """Something happened to a delivery; its message is taken down as it is held now."""
-        self._happened.append(Happened(step, step.delivery.message))
-        self._begun()
+        delivery = step.delivery
+        self._happened.append(Happened(step, delivery.message))
+        self._concern(self._parts[delivery.topic, delivery.partition], delivery.offset + 1)
 
-    def write(self, outputs: Sequence[Output]) -> None:
-        """Write these, too."""
+    def write(self, part: InboxPart, outputs: Sequence[Output], end: int = 0) -> None:
+        """Write these, too, which tell of what is in `part` before the offset `end`."""
         if outputs:
             self._outputs += outputs
-            self._begun()
+            self._concern(part, end)
 
     def take_away(self, cursor: Cursor) -> None:
         """Its recipient is over."""
         self._touched.discard(cursor)
-        self.write([written(cursor.owner, None)])
+        self.write(self._parts[cursor.topic, cursor.partition], [written(cursor.owner, None)])
 
     def begin(self) -> None:
         """Begin a commit, if it is time."""
@@ -124,20 +130,28 @@ class Ledger:
             self._failed = task.exception()
         self._changed()
 
+    def _concern(self, part: InboxPart, end: int) -> None:
+        part.told = max(part.told, end)
+        self._concerned.add(part)
+        self._begun()
+
     def _begun(self) -> None:
         if self._since is None:
             self._since = self._clock.now()
             self._clock.call_at(self._since + GRACE, self._changed)
 
     async def _write(self) -> None:
-        positions = self._passed()
+        moved = self._passed()
         happened, outputs = self._happened, self._outputs
-        standings = self._standings(positions)
+        standings = self._standings(moved)
         outputs += [written(cursor.owner, standing) for cursor, standing in standings]
+        places = {part.place for part in self._concerned} | {cursor.owner[1:] for cursor, _ in standings}
+        positions = self._unmoved(places) | moved
         self._happened, self._outputs, self._since = [], [], None
         self._touched.clear()
-        if not (happened or outputs or positions) or await self._committed(happened, outputs, positions):
-            for place, position in positions.items():
+        self._concerned.clear()
+        if not positions or await self._committed(happened, outputs, positions):
+            for place, position in moved.items():
                 self._parts[place].position = position
             for cursor, standing in standings:
                 cursor.written = standing
@@ -149,41 +163,42 @@ class Ledger:
         self, happened: Sequence[Happened], others: Sequence[Output], positions: Positions
     ) -> bool:
         try:
-            return await self._commit_one([*outputs_of(happened), *others], positions)
+            return await self._land([*outputs_of(happened), *others], positions)
         except Refused as fault:
             if not happened:
                 raise
-            return await self._apart(happened, fault) and await self._commit_one(others, positions)
+            return await self._apart(happened, fault) and await self._land(others, positions)
 
     async def _apart(self, happened: Sequence[Happened], fault: Refused) -> bool:
         """Write in halves until what Kafka refuses is alone, and in its place that it does."""
         if len(happened) == 1:
-            delivery = happened[0].step.delivery
-            place = {"topic": delivery.topic, "partition": delivery.partition, "offset": delivery.offset}
-            log.error("output-refused", stage=delivery.stage, kind=fault.kind, **place)
-            return await self._commit_one(refused(happened[0], fault.kind), {})
+            delivery, place = happened[0].step.delivery, _place(happened[0])
+            where = {"topic": delivery.topic, "partition": delivery.partition, "offset": delivery.offset}
+            log.error("output-refused", stage=delivery.stage, kind=fault.kind, **where)
+            return await self._land(refused(happened[0], fault.kind), self._unmoved([place]))
         middle = len(happened) // 2
         for half in (happened[:middle], happened[middle:]):
             try:
-                if not await self._commit_one(outputs_of(half), {}):
+                if not await self._land(outputs_of(half), self._unmoved(map(_place, half))):
                     return False
             except Refused as again:
                 if not await self._apart(half, again):
                     return False
         return True
 
-    async def _commit_one(self, outputs: Sequence[Output], positions: Positions) -> bool:
-        if not positions:  # nothing moves, but the commit is fenced
-            part = next(iter(self._parts.values()))
-            positions = {part.place: part.position}
+    async def _land(self, outputs: Sequence[Output], positions: Positions) -> bool:
         return await self._committer.commit(outputs, positions, self._fence)
+
+    def _unmoved(self, places: Iterable[Place]) -> Positions:
+        return {place: self._parts[place].position for place in places}
 
     def _passed(self) -> Positions:
         positions: Positions = {}
-        for part in self._closed:
-            while part.batches and part.batches[0].closed:
+        for part in self._closed | self._concerned:
+            at = part.position
+            while part.batches and (part.batches[0].closed or at < part.told):
                 taken = part.batches.popleft()
-                positions[part.place] = taken.end
+                positions[part.place] = at = taken.end
                 self._unpassed -= taken.count
         self._closed.clear()
         return positions
@@ -204,3 +219,7 @@ class Ledger:
             if standing != cursor.written:
                 found.append((cursor, standing))
         return found
+
+
+def _place(happened: Happened) -> Place:
+    return happened.step.delivery.topic, happened.step.delivery.partition

@@ -16,6 +16,7 @@ from typing import Any
 
 from hub.delivery.clock import LoopClock, Timer
 from hub.delivery.cursor import Owner, Standing
+from hub.delivery.dead_letter import DeadLetter
 from hub.delivery.lanes import Lanes, Limits
 from hub.delivery.message import Message
 from hub.delivery.schedule import Outcome, Schedule
@@ -41,7 +42,7 @@ class SimulatedKafka:
     positions: Positions = field(default_factory=dict)
     standings: dict[Owner, Standing] = field(default_factory=dict)
     journal: list[tuple[str, str, int]] = field(default_factory=list)
-    letters: list[tuple[str, str]] = field(default_factory=list)
+    letters: list[tuple[str, tuple[int, int]]] = field(default_factory=list)
     receipts: list[Output] = field(default_factory=list)
     written: int = 0  # records in `hub.deliveries`
     commits: int = 0
@@ -119,16 +120,17 @@ class SimulatedKafka:
             assert position >= self.positions.get(place, 0), "the group went back"
             self.positions[place] = position
         for output in outputs:
-            self._write(output)
+            self._write(output, positions)
         await asyncio.sleep(self.slowness)
         return True
 
-    def _write(self, output: Output) -> None:
+    def _write(self, output: Output, positions: Positions) -> None:
         if output.topic == topics.DELIVERIES:
             self.written += 1
             recipient, topic, partition = output.key.decode().rsplit("/", 2)
             assert int(partition) == output.partition
             owner = (recipient, topic, int(partition))
+            assert owner[1:] in positions, "who takes the partition over would not wait for this"
             if output.value is None:
                 self.standings.pop(owner, None)
             else:
@@ -137,8 +139,9 @@ class SimulatedKafka:
             found = entries(output.value or b"")
             self.journal += [(one.outcome, one.subscription, one.offset) for one in found]
         elif output.topic == topics.DEAD_LETTERS:
-            texts = dict(output.headers)
-            self.letters.append((texts["hub-dl-subscription"].decode(), texts["hub-dl-offset"].decode()))
+            letter = DeadLetter.from_headers(output.headers)
+            assert (letter.topic, letter.partition) in positions, "as above"
+            self.letters.append((letter.subscription, (letter.partition, letter.offset)))
         else:
             self.receipts.append(output)
 

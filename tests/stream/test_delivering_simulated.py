@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from hub.delivery.cursor import Bounds, Standing
+from hub.delivery.message import Message
 from hub.delivery.schedule import Outcome
 from hub.stream.records import Output
-from tests.stream.delivering_world import START, Recipient, Recipients, SimulatedKafka, Worker, until
+from tests.stream.delivering_world import OK, START, Recipient, Recipients, SimulatedKafka, Worker, until
 
 HOUR = 3_600.0
 Simulate = Callable[[Coroutine[Any, Any, None]], None]
@@ -252,7 +253,7 @@ def test_the_backlog_of_one_that_stays_away_is_dead_lettered_before_kafka_drops_
             for number in range(600):
                 kafka.put("inbox.x", 0, f"p-{number}")
                 await asyncio.sleep(30)
-        letters = [int(offset) for _, offset in kafka.letters]
+        letters = [offset for _, (_, offset) in kafka.letters]
         started = {offset for _, offset, _ in away.arrived}  # for them, it is the schedule that counts
         now = kafka.logs["inbox.x", 0][-1].timestamp
         old = {
@@ -278,7 +279,7 @@ def test_an_event_that_kafka_has_dropped_is_not_passed_over_silently(simulate: S
         one.down = False
         async with Worker(kafka, recipients):
             await until(lambda: one.places == [(0, 1)], 1)
-        assert kafka.letters == [("s1", "0")]
+        assert kafka.letters == [("s1", (0, 0))]
 
     simulate(run())
 
@@ -316,7 +317,7 @@ def test_what_kafka_refuses_of_one_delivery_costs_that_one_alone(simulate: Simul
                 kafka.put("inbox.x", 0, f"p-{number}")
             await until(lambda: len(kafka.receipts) == 18, 2)
             await until(lambda: kafka.positions["inbox.x", 0] == kafka.logs["inbox.x", 0][-1].offset + 1, 1)
-        assert sorted(kafka.letters) == [("s1", "3"), ("s1", "8")]
+        assert sorted(kafka.letters) == [("s1", (0, 3)), ("s1", (0, 8))]
         assert len(one.taken) == 20
 
     simulate(run())
@@ -403,27 +404,37 @@ def test_a_worker_that_the_group_has_given_up_finds_out_and_tries_nothing_more(s
     simulate(run())
 
 
-def test_an_attempt_that_failed_is_counted_though_the_worker_dies_before_the_group_has_passed_its_event(
+def test_what_is_written_of_an_event_does_not_happen_again_though_the_worker_dies_before_its_batch_is_over(
     simulate: Simulate,
 ) -> None:
+    """A dead letter, what a receipt leads to, an attempt that counts: each once, beside one that takes its time."""
+
+    def answer(message: Message) -> Outcome:
+        return {
+            "bad": Outcome(reason="no body can be made of it", final=True),
+            "paid": Outcome(204, outputs=(Output("events.a", b"k", b"receipt"),)),
+            "down": Outcome(500),
+        }.get(message.subject, OK)
+
     async def run() -> None:
-        kafka = SimulatedKafka()
-        one = Recipient("s1", outcome=lambda message: Outcome(500 if message.subject == "bad" else 204))
-        recipients = Recipients(one, Recipient("slow", slow=5, kinds=("slow.one",)))
+        kafka, one, slow = SimulatedKafka(), Recipient("s1", outcome=answer), Recipient("slow", slow=5)
+        slow.kinds, recipients = ("slow.one",), Recipients(one, slow)
         worker = await Worker(kafka, recipients).__aenter__()
         await until(lambda: len(kafka.standings) == 4, 1)
-        kafka.put("inbox.x", 0, "bad", kind="slow.one")
-        kafka.put("inbox.x", 0, "bad")
-        await until(lambda: len(one.arrived) == 1, 0.1, 0.01)
+        for subject in ("bad", "paid", "down"):
+            kafka.put("inbox.x", 0, subject, kind="slow.one")
+        await until(lambda: len(one.arrived) == 3, 0.1, 0.01)
         kafka.put("inbox.x", 1, "good")  # it is over at once, and that is written
-        await until(lambda: any(standing.tried for standing in kafka.standings.values()), 0.2, 0.01)
-        assert kafka.positions.get(("inbox.x", 0), 0) == 0
+        await until(lambda: ("delivered", "s1", 0) in kafka.journal, 0.2, 0.01)
         await worker.kill()
         async with Worker(kafka, recipients) as worker:
             await asyncio.sleep(4)
             worker.held()
-            assert [offset for part, offset, _ in one.arrived if part == 0] == [0]
+            assert [offset for part, offset, _ in one.arrived if part == 0] == [0, 1, 2]
             one.outcome = None
-            await until(lambda: one.places[-2:] == [(0, 0), (0, 1)], 10)
+            await until(lambda: one.places[-1] == (0, 2), 10)
+            await until(lambda: len(slow.places) == 3, 20)
+        assert kafka.letters == [("s1", (0, 0))]
+        assert len(kafka.receipts) == 1
 
     simulate(run())

@@ -245,7 +245,7 @@ def test_what_the_system_refuses_is_set_aside_and_the_next_of_its_subject_goes_o
             second = one.put("P-0")
             await until(lambda: len(system.booked) == 1, 2)
         assert system.booked == [("P-0", second.envelope.id)]
-        assert one.kafka.letters == [("sink/one/ledger", "0")]
+        assert one.kafka.letters == [("sink/one/ledger", (0, 0))]
 
     simulate(run())
 
