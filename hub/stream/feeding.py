@@ -94,7 +94,7 @@ class Feeding:
                 # We may not have heard of it yet, and the group moves on: so it stays where it is.
                 pinned = Standing(part.position, standing.fresh, standing.tried)
                 self._orphans[owner] = pinned
-                self._ledger.write(part, [written(owner, pinned)])
+                self._ledger.write(part.place, [written(owner, pinned)])
         self.meet()
 
     def meet(self) -> None:
@@ -130,7 +130,7 @@ class Feeding:
             if cursor.next < stretch.end:  # it was level and is behind from now on
                 self._recent.keep(stretch)
                 self._ledger.touch(cursor)
-        self._ledger.write(part, lost_outputs(batch, "deliver"), stretch.end)
+        self._ledger.write(part.place, lost_outputs(batch, "deliver"), stretch.end)
         self._ledger.opened(part, taken)
         if taken.deliveries:
             self._spawn(self._settle(part, taken))
@@ -318,7 +318,7 @@ class Feeding:
         recipient = part.recipients.get(name)
         if recipient is not None:
             self._gone.add(name)
-            self._ledger.write(part, recipient.gone("the subscriber answered 410 Gone"))
+            self._ledger.write(part.place, recipient.gone("the subscriber answered 410 Gone"))
             self.meet()
 
     async def _send(self, delivery: Delivery) -> Outcome:

@@ -25,7 +25,7 @@ class Taken:
 class InboxPart:
     """All before `taken` was looked at, the group is at `position`; between are `batches`, in order.
 
-    Before `told` something has happened that is written or about to be.
+    Before `told` something has happened that must not be written twice.
     """
 
     def __init__(self, place: Place, position: int) -> None:

@@ -1,9 +1,9 @@
 """What deliveries leave behind in Kafka, in one transaction after the other, and with it the group's positions.
 
 A commit takes all that there is: journal entries, dead letters, the standings of cursors that changed, and the
-positions of batches that are closed, or in which something has happened: what is written must not happen again.
-It begins as soon as a batch is closed, after a pause, or much has happened; otherwise `GRACE` after the first thing
-happened. One is under way at a time, and nobody waits for it.
+positions of batches that are closed, or in which something has happened that must not be written again. It begins
+as soon as a batch is closed, after a pause, or much has happened; otherwise `GRACE` after the first thing happened.
+One is under way at a time, and nobody waits for it.
 
 A commit commits a position in every partition that it writes of, moved or not: whoever takes a partition over asks
 for its position first, and Kafka has that wait until the transaction has ended.
@@ -18,7 +18,7 @@ import structlog
 
 from hub.delivery.clock import Clock
 from hub.delivery.cursor import Cursor, Standing
-from hub.delivery.delivery import Step
+from hub.delivery.delivery import Delivery, Step
 from hub.stream.committing import Committer
 from hub.stream.delivered import Happened, outputs_of, refused
 from hub.stream.inbox_part import InboxPart, InboxParts, Taken
@@ -91,18 +91,20 @@ class Ledger:
         """Something happened to a delivery; its message is taken down as it is held now."""
         delivery = step.delivery
         self._happened.append(Happened(step, delivery.message))
-        self._concern(self._parts[delivery.topic, delivery.partition], delivery.offset + 1)
+        # What was taken and led to nothing may be repeated: it costs no standing of what is open beside it.
+        repeatable = step.verdict == "delivered" and not step.outcome.outputs
+        self._concern(_place(delivery), 0 if repeatable else delivery.offset + 1)
 
-    def write(self, part: InboxPart, outputs: Sequence[Output], end: int = 0) -> None:
-        """Write these, too, which tell of what is in `part` before the offset `end`."""
+    def write(self, place: Place, outputs: Sequence[Output], end: int = 0) -> None:
+        """Write these, too, which tell of what is in `place` before the offset `end`."""
         if outputs:
             self._outputs += outputs
-            self._concern(part, end)
+            self._concern(place, end)
 
     def take_away(self, cursor: Cursor) -> None:
         """Its recipient is over."""
         self._touched.discard(cursor)
-        self.write(self._parts[cursor.topic, cursor.partition], [written(cursor.owner, None)])
+        self.write(cursor.owner[1:], [written(cursor.owner, None)])
 
     def begin(self) -> None:
         """Begin a commit, if it is time."""
@@ -130,7 +132,8 @@ class Ledger:
             self._failed = task.exception()
         self._changed()
 
-    def _concern(self, part: InboxPart, end: int) -> None:
+    def _concern(self, place: Place, end: int) -> None:
+        part = self._parts[place]
         part.told = max(part.told, end)
         self._concerned.add(part)
         self._begun()
@@ -172,14 +175,15 @@ class Ledger:
     async def _apart(self, happened: Sequence[Happened], fault: Refused) -> bool:
         """Write in halves until what Kafka refuses is alone, and in its place that it does."""
         if len(happened) == 1:
-            delivery, place = happened[0].step.delivery, _place(happened[0])
+            delivery = happened[0].step.delivery
             where = {"topic": delivery.topic, "partition": delivery.partition, "offset": delivery.offset}
             log.error("output-refused", stage=delivery.stage, kind=fault.kind, **where)
-            return await self._land(refused(happened[0], fault.kind), self._unmoved([place]))
+            return await self._land(refused(happened[0], fault.kind), self._unmoved([_place(delivery)]))
         middle = len(happened) // 2
         for half in (happened[:middle], happened[middle:]):
+            positions = self._unmoved(_place(one.step.delivery) for one in half)
             try:
-                if not await self._land(outputs_of(half), self._unmoved(map(_place, half))):
+                if not await self._land(outputs_of(half), positions):
                     return False
             except Refused as again:
                 if not await self._apart(half, again):
@@ -221,5 +225,5 @@ class Ledger:
         return found
 
 
-def _place(happened: Happened) -> Place:
-    return happened.step.delivery.topic, happened.step.delivery.partition
+def _place(delivery: Delivery) -> Place:
+    return delivery.topic, delivery.partition
