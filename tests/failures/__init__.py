@@ -1,0 +1,1 @@
+"""Dead letters, redriving and replaying, against a hub that fails on purpose."""

@@ -1,0 +1,1 @@
+"""Promises to users, one file each, named as sentences."""
