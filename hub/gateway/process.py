@@ -7,7 +7,6 @@ import signal
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import uvicorn
 import uvloop
@@ -22,6 +21,7 @@ from hub.journal.queries import Queries
 from hub.loading import Loaded
 from hub.stream.conditions import Conditions, KnownConditions, Oversight
 from hub.stream.controls import Controls
+from hub.stream.following import Following
 from hub.stream.ingest import Ingest
 from hub.stream.job_runner import JobRunner
 from hub.stream.jobs import Jobs
@@ -38,24 +38,6 @@ _OWN_FILES = 200
 """Files that a gateway needs for itself, at most."""
 
 
-class Followed(Protocol):
-    """A read model that follows a topic on a thread of its own."""
-
-    @property
-    def following(self) -> bool:
-        """Whether it still does."""
-
-    @property
-    def known(self) -> bool:
-        """Whether it has read what stood there."""
-
-    def follow(self, servers: str) -> None:
-        """Begin."""
-
-    def close(self) -> None:
-        """Stop."""
-
-
 class GatewayProcess:
     """One gateway over one Kafka, which may be away: webhooks are then answered 503, like all else that needs it."""
 
@@ -65,8 +47,8 @@ class GatewayProcess:
         self._ingest = Ingest(servers, settings.max_in_flight)
         self._workers, self._subscriptions, self._jobs = Workers(), Subscriptions(), Jobs()
         self._controls, self._known = Controls(), KnownConditions()
-        for table in self._tables:
-            table.follow(servers)
+        followed = (self._workers, self._subscriptions, self._jobs, self._controls, self._known)
+        self._following = Following(servers, *followed)
         journal, trial = Queries(self._config.journal.where(data_dir)), Trial(loaded)
         done = works(servers, self._jobs, journal, trial)
         self._runner = JobRunner(servers, self._jobs, done, journal.settle)
@@ -77,7 +59,7 @@ class GatewayProcess:
             room=room,
             partitions=self._config.kafka.partitions,
             data_dir=data_dir,
-            known=self._knows,
+            known=lambda: self._following.known,
         )
         self._state = Gateway(
             loaded=loaded,
@@ -96,13 +78,6 @@ class GatewayProcess:
         self._turning: Turning | None = None
         self._closing = False
 
-    @property
-    def _tables(self) -> tuple[Followed, ...]:
-        return (self._workers, self._subscriptions, self._jobs, self._controls, self._known)
-
-    def _knows(self) -> bool:
-        return all(table.known for table in self._tables)
-
     def ill(self) -> str:
         """What is wrong that only a new process mends, if anything. From any one thread."""
         if self._closing:  # threads end now because they were told to
@@ -110,10 +85,7 @@ class GatewayProcess:
         late = self._turning.late() if self._turning else 0.0
         if late > self._config.watchdog.stuck_after_s:
             return f"the event loop has not turned for {late:.0f} s"
-        ended = [
-            *self._ingest.broken,
-            *(type(table).__name__.lower() for table in self._tables if not table.following),
-        ]
+        ended = [*self._ingest.broken, *self._following.broken]
         return f"threads have ended: {', '.join(ended)}" if ended else ""
 
     def run(self, port: int, listener: int, on_ready: Callable[[], None]) -> None:
@@ -142,8 +114,7 @@ class GatewayProcess:
         """Let what is under way end, and close all."""
         self._closing = True
         self._runner.close()
-        for table in self._tables:
-            table.close()
+        self._following.close()
         self._ingest.close()
 
     async def _serve(self, server: uvicorn.Server, listener: int, on_ready: Callable[[], None]) -> None:
@@ -157,7 +128,7 @@ class GatewayProcess:
                 server.serve([socket.socket(fileno=listener)] if listener >= 0 else None)
             )
             # Nobody has an event for both.
-            while not serving.done() and not (server.started and self._knows()):  # noqa: ASYNC110
+            while not serving.done() and not (server.started and self._following.known):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             if not serving.done():
                 self._runner.start()

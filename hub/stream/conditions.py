@@ -17,9 +17,9 @@ import msgspec
 from hub.sdk.connector import Connector
 from hub.stream import topics
 from hub.stream.controls import Controls
+from hub.stream.following import Follower
 from hub.stream.ingest import KafkaAway
 from hub.stream.records import Output
-from hub.stream.table import Follower
 
 #: How often what changed is written, seconds, and how old a last good time may be before it is written anew.
 _EVERY_S, _STALE_S = 0.5, 10.0

@@ -8,8 +8,8 @@ from time import time
 import msgspec
 
 from hub.stream import topics
+from hub.stream.following import Follower
 from hub.stream.records import Output
-from hub.stream.table import Follower
 
 
 class Control(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -21,8 +21,8 @@ import msgspec
 import structlog
 
 from hub.stream import topics
+from hub.stream.following import Follower
 from hub.stream.records import Output
-from hub.stream.table import Follower
 
 log = structlog.get_logger()
 

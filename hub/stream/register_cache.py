@@ -162,6 +162,9 @@ class RegisterCache:
                 sql.execute("DELETE FROM entries")
                 sql.execute("DELETE FROM copy")
             start = low
+        if start == high:
+            self._note(high)
+            return
         stored: dict[str, bytes | None] = {}
         for message in self._log.read(topics.REGISTERS, self._partition, start):
             if self._abandoned:

@@ -8,7 +8,7 @@ import structlog
 
 from hub.delivery.subscription import Subscription
 from hub.stream import topics
-from hub.stream.table import Follower
+from hub.stream.following import Follower
 
 log = structlog.get_logger()
 

@@ -23,6 +23,7 @@ from hub.stream.conditions import Conditions, Oversight
 from hub.stream.controls import Controls
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside, kept_s
+from hub.stream.following import Following
 from hub.stream.health import Limits
 from hub.stream.inboxes import KafkaInboxes
 from hub.stream.ingest import Ingest
@@ -88,8 +89,8 @@ class Worker:
         )
         delivering = Delivering(self._outside(recipients, inboxes, progress), lambda: _fence(app), progress)
         # What operators and subscribers ask for, where something follows from it.
-        tables = (subscriptions, controls) if self._mine & {delivering.name, "poll"} else ()
-        await asyncio.gather(*(loop.run_in_executor(None, one.follow, self._servers) for one in tables))
+        asked = self._mine & {delivering.name, "poll"}
+        following = Following(self._servers, subscriptions, controls) if asked else None
         journalling = Journalling(config.journal.where(self._data_dir)) if "journal" in self._mine else None
         polling = self._instances(oversight, lambda: _fence(app))
         agents: dict[Any, list[str]] = {
@@ -103,7 +104,7 @@ class Worker:
         app.fetch_min_bytes = 1 if self._mine - stages_in([Role.UPKEEP]) else _WORTH
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
-        watched = self._watched(app, agents, polling, lambda: _ended(ingest, *tables))
+        watched = self._watched(app, agents, polling, lambda: _ended(ingest, following))
         await loop.run_in_executor(None, watchdog.start, watched)
         running = [*(one for one in agents if one is not polling), oversight.conditions]
         tasks = [asyncio.create_task(one.run()) for one in running]
@@ -124,8 +125,8 @@ class Worker:
                     await loop.run_in_executor(None, ingest.close)
                     await sender.close()
                     await self._loaded.fleet.close()
-                    for table in tables:
-                        await loop.run_in_executor(None, table.close)
+                    if following is not None:
+                        await loop.run_in_executor(None, following.close)
 
     def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
         config, clock = self._loaded.settings.config, LoopClock()
@@ -217,9 +218,9 @@ class Worker:
         await app.stop()
 
 
-def _ended(ingest: Ingest, *followed: Subscriptions | Controls) -> list[str]:
+def _ended(ingest: Ingest, following: Following | None) -> list[str]:
     """The threads that are no more, and without which the worker is not whole."""
-    return [*ingest.broken, *(type(one).__name__.lower() for one in followed if not one.following)]
+    return [*ingest.broken, *(following.broken if following else ())]
 
 
 def _limits(settings: WatchdogSettings) -> Limits:

@@ -14,9 +14,9 @@ import msgspec
 import structlog
 
 from hub.stream import topics
+from hub.stream.following import Follower
 from hub.stream.health import Verdict
 from hub.stream.roles import Role, stages_in
-from hub.stream.table import Follower
 
 log = structlog.get_logger()
 

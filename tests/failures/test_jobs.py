@@ -15,6 +15,7 @@ import pytest
 from hub.config import HubConfig
 from hub.stream import job_runner, topics
 from hub.stream.exclusive import ExclusiveWriter
+from hub.stream.following import Following
 from hub.stream.job_runner import Done, JobRunner
 from hub.stream.jobs import Item, Job, Jobs, Progress, asked_for, output
 from hub.stream.picking import Picker
@@ -102,13 +103,13 @@ def runner(kafka: str) -> Iterator[Jobs]:
         return {"replay": Copying()}
 
     jobs = Jobs()
-    jobs.follow(kafka)
+    following = Following(kafka, jobs)
     assert until(lambda: jobs.known)
     running = JobRunner(kafka, jobs, works)
     running.start()
     yield jobs
     running.close()
-    jobs.close()
+    following.close()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.stream import topics
 from hub.stream.exclusive import ExclusiveWriter
+from hub.stream.following import Following
 from hub.stream.job_runner import JobRunner, Work
 from hub.stream.jobs import Job, Jobs, asked_for
 from hub.stream.parked import Parked, read_gates
@@ -86,7 +87,7 @@ def world(kafka: str, tmp_path: Path) -> Iterator[World]:
 @contextmanager
 def running(world: World) -> Iterator[Jobs]:
     jobs = Jobs()
-    jobs.follow(world.kafka)
+    following = Following(world.kafka, jobs)
     assert until(lambda: jobs.known)
 
     def works(picker: Picker) -> dict[str, Work]:
@@ -104,7 +105,7 @@ def running(world: World) -> Iterator[Jobs]:
     runner.close()
     world.over.set()
     stage.join()
-    jobs.close()
+    following.close()
 
 
 def redrive(world: World, jobs: Jobs, *letters: str) -> str:
