@@ -15,7 +15,7 @@ class TestBarsPartner(SinkContract):
     connector, simulator = BarsPartner, CareSimulator
     samples = events()
     refusing = ()  # a fault meets the login too, which then halts; tests/care/test_bars.py has the partner refuse
-    settings: ClassVar = {"timeout_seconds": 0.5}
+    impatient: ClassVar = {"timeout_seconds": 1}
 
 
 class TestHl7(ListenerContract):
@@ -25,4 +25,4 @@ class TestHl7(ListenerContract):
 class TestHl7Partner(MllpSinkContract):
     connector, simulator = Hl7Partner, CareSimulator
     samples = events()
-    settings: ClassVar = {"timeout_seconds": 0.5}
+    impatient: ClassVar = {"timeout_seconds": 1}

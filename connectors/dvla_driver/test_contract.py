@@ -7,4 +7,5 @@ from hub.testing.contracts import PollingContract
 
 class TestDrivers(PollingContract):
     connector, simulator = Drivers, DvlaSimulator
-    settings: ClassVar = {"page_size": 2, "timeout_seconds": 0.5}
+    settings: ClassVar = {"page_size": 2}
+    impatient: ClassVar = {"timeout_seconds": 1}

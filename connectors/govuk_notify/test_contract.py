@@ -10,7 +10,7 @@ FILLED: dict[str, str] = {"licence_reference": "PREM-1"}
 
 class TestMessages(SinkContract):
     connector, simulator = Messages, NotifySimulator
-    settings: ClassVar = {"timeout_seconds": 0.5}
+    impatient: ClassVar = {"timeout_seconds": 1}
     passing = (*SinkContract.passing, "daily limit")
     samples = (
         EmailRequested(

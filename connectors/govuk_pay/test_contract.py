@@ -11,9 +11,11 @@ class TestWebhooks(WebhookContract):
 
 class TestPayments(PollingContract):
     connector, simulator = PaymentSearch, PaySimulator
-    settings: ClassVar = {"page_size": 2, "timeout_seconds": 0.5}
+    settings: ClassVar = {"page_size": 2}
+    impatient: ClassVar = {"timeout_seconds": 1}
 
 
 class TestRefunds(PollingContract):
     connector, simulator = RefundSearch, PaySimulator
-    settings: ClassVar = {"page_size": 2, "timeout_seconds": 0.5}
+    settings: ClassVar = {"page_size": 2}
+    impatient: ClassVar = {"timeout_seconds": 1}

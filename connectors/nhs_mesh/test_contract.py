@@ -11,7 +11,7 @@ from hub.testing.shapes import Path, required
 
 class TestMesh(MailboxContract):
     connector, simulator = MeshLetters, MeshSimulator
-    settings: ClassVar = {"timeout_seconds": 0.5}
+    impatient: ClassVar = {"timeout_seconds": 1}
 
     def required(self) -> Iterator[Path]:
         """Of the letters that are JSON."""
@@ -21,4 +21,4 @@ class TestMesh(MailboxContract):
 class TestMeshPartner(SinkContract):
     connector, simulator = MeshPartner, MeshSimulator
     samples = events()
-    settings: ClassVar = {"timeout_seconds": 0.5}
+    impatient: ClassVar = {"timeout_seconds": 1}

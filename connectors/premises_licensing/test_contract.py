@@ -14,8 +14,8 @@ class TestRegister(RegisterContract):
 
 class TestRenewals(FileSinkContract):
     connector, simulator = Renewals, PremisesSimulator
-    settings: ClassVar = {"answer_within_seconds": 1}
-    passing, refusing = (BUSY, SILENT), (REFUSED,)
+    impatient: ClassVar = {"answer_within_seconds": 1}
+    silent, passing, refusing = (SILENT,), (BUSY, SILENT), (REFUSED,)
     samples = (
         FeePaid(
             council="E08000025",

@@ -31,8 +31,9 @@ class TestRegister(RegisterContract):
 
 class TestNationalDatabase(ExportContract):
     connector, simulator = NationalDatabase, TaxiSimulator
-    settings: ClassVar = {"folder": "/drop/national", "timeout_seconds": 0.5}
-    passing: ClassVar = (*ExportContract.passing, ENDLESS)
+    settings: ClassVar = {"folder": "/drop/national"}
+    impatient: ClassVar = {"timeout_seconds": 1, "job_seconds": 10}
+    silent, passing = (*ExportContract.silent, ENDLESS), (*ExportContract.passing, ENDLESS)
     samples = (
         TaxiLicenceGranted(**_WHO, **_DAYS),
         TaxiLicenceVaried(

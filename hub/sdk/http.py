@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from functools import cache
 from time import time
 from typing import Any, TypeVar
 
@@ -23,6 +24,12 @@ _REFUSED = frozenset({401, 403})
 _LONGEST_WAIT_S = 366 * 86_400.0
 
 E = TypeVar("E", bound=HubError)
+
+
+@cache
+def _usual_trust() -> ssl.SSLContext:
+    """One for all clients: to read the certificate authorities takes tens of milliseconds."""
+    return httpx2.create_ssl_context()
 
 
 class _Answered:
@@ -102,7 +109,7 @@ class Http:
             headers=dict(headers or {}),
             auth=auth,
             timeout=self._policy.timeout_s,
-            verify=self._policy.tls or True,
+            verify=self._policy.tls or _usual_trust(),
             transport=transport,
         )
 

@@ -24,7 +24,7 @@ class MailboxContract(Contract):
 
     class TestMesh(MailboxContract):
         connector, simulator = MeshInbox, MeshSimulator
-        settings: ClassVar = {"timeout_seconds": 0.5}
+        impatient: ClassVar = {"timeout_seconds": 1}
     """
 
     connector: ClassVar[type[MailboxSource[Any, Any]]]
@@ -71,16 +71,15 @@ class MailboxContract(Contract):
             assert simulator.waiting() == 0
 
     async def test_a_failure_that_passes_is_retried_and_loses_nothing(self, tmp_path: Path) -> None:
-        async with self._world() as (simulator, source):
-            made, memory = simulator.populate(3), InMemory()
-            for fault in self.passing:
-                simulator.faults = {fault: 1.0}
+        for fault in self.passing:
+            async with self._world(fault) as (simulator, source):
+                made, memory = simulator.populate(3), InMemory()
                 with pytest.raises(Retry):
                     await drive(source, memory, tmp_path)
-            simulator.have("a good day")
-            await drive(source, memory, tmp_path)
-            assert _subjects(source, memory) == made
-            assert len(memory.landed(source)) == 3
+                simulator.have("a good day")
+                await drive(source, memory, tmp_path)
+                assert _subjects(source, memory) == made, fault
+                assert len(memory.landed(source)) == 3, fault
 
     async def test_failures_now_and_then_lose_and_repeat_nothing(self, tmp_path: Path) -> None:
         async with self._world() as (simulator, source):
@@ -109,16 +108,16 @@ class MailboxContract(Contract):
 
     @pytest.mark.parametrize("fault", ["403"])
     async def test_a_refused_credential_stops_the_instance(self, fault: str, tmp_path: Path) -> None:
-        async with self._world() as (simulator, source):
+        async with self._world(fault) as (simulator, source):
             simulator.populate(1)
-            simulator.faults = {fault: 1.0}
             with pytest.raises(Stop) as caught:
                 await drive(source, InMemory(), tmp_path)
             self.assert_no_secret(source, str(caught.value))
 
     @asynccontextmanager
-    async def _world(self) -> AsyncIterator[tuple[Any, Any]]:
+    async def _world(self, fault: str | None = None) -> AsyncIterator[tuple[Any, Any]]:
         simulator = type(self).simulator(SteppedClock())
+        simulator.faults = {fault: 1.0} if fault else {}
         async with simulator.serve():
             source = self.made(simulator)
             try:

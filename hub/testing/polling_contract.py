@@ -29,7 +29,8 @@ class PollingContract(Contract):
 
     class TestPayments(PollingContract):
         connector, simulator = PaymentSearch, PaySimulator
-        settings: ClassVar = {"page_size": 2, "timeout_seconds": 0.3}
+        settings: ClassVar = {"page_size": 2}
+        impatient: ClassVar = {"timeout_seconds": 1}
     """
 
     connector: ClassVar[type[PollingSource[Any, Any]]]
@@ -92,10 +93,9 @@ class PollingContract(Contract):
 
     @pytest.mark.parametrize("fault", _PASSING)
     async def test_a_failure_that_passes_is_retried_and_loses_nothing(self, fault: str) -> None:
-        async with self._world() as (simulator, source):
+        async with self._world(fault) as (simulator, source):
             made = simulator.populate(3)
             _pass(simulator)
-            simulator.faults = {fault: 1.0}
             with pytest.raises(Retry):
                 await source.fetch(None)
             simulator.have("a good day")
@@ -104,8 +104,7 @@ class PollingContract(Contract):
 
     @pytest.mark.parametrize("fault", ["401", "403"])
     async def test_a_refused_credential_stops_the_instance(self, fault: str) -> None:
-        async with self._world() as (simulator, source):
-            simulator.faults = {fault: 1.0}
+        async with self._world(fault) as (simulator, source):
             with pytest.raises(Stop) as caught:
                 await source.fetch(None)
             secrets = [str(value) for name, value in simulator.config().items() if name != "base_url"]
@@ -135,8 +134,11 @@ class PollingContract(Contract):
             assert subjects(source, [*found, *items]) == made
 
     @asynccontextmanager
-    async def _world(self) -> AsyncIterator[tuple[Simulator, PollingSource[Any, Any]]]:
+    async def _world(
+        self, fault: str | None = None
+    ) -> AsyncIterator[tuple[Simulator, PollingSource[Any, Any]]]:
         simulator = type(self).simulator(SteppedClock())
+        simulator.faults = {fault: 1.0} if fault else {}
         async with simulator.serve():
             source = self.made(simulator)
             try:

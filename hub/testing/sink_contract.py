@@ -29,7 +29,7 @@ class SinkContract(Suite):
     class TestEmails(SinkContract):
         connector, simulator = Emails, NotifySimulator
         samples = (LicenceRenewed(…),)
-        settings: ClassVar = {"timeout_seconds": 0.5}
+        impatient: ClassVar = {"timeout_seconds": 1}
     """
 
     connector: ClassVar[type[Sink[Any]]]
@@ -60,9 +60,8 @@ class SinkContract(Suite):
 
     async def test_a_failure_that_passes_is_retried_and_takes_effect_once(self) -> None:
         for fault in self.passing:
-            async with self._world() as (simulator, sink):
+            async with self._world(fault) as (simulator, sink):
                 (event, *_) = self._events()
-                simulator.faults = {fault: 1.0}
                 with pytest.raises(Retry):
                     await sink.deliver(event, event.envelope.id)
                 simulator.have("a good day")
@@ -71,8 +70,7 @@ class SinkContract(Suite):
 
     async def test_a_refused_credential_stops_the_instance_and_tells_no_secret(self) -> None:
         for fault in self.halting:
-            async with self._world() as (simulator, sink):
-                simulator.faults = {fault: 1.0}
+            async with self._world(fault) as (_, sink):
                 (event, *_) = self._events()
                 with pytest.raises(Stop) as caught:
                     await sink.deliver(event, event.envelope.id)
@@ -80,8 +78,7 @@ class SinkContract(Suite):
 
     async def test_what_the_system_refuses_is_set_aside(self) -> None:
         for fault in self.refusing:
-            async with self._world() as (simulator, sink):
-                simulator.faults = {fault: 1.0}
+            async with self._world(fault) as (_, sink):
                 (event, *_) = self._events()
                 with pytest.raises(Reject) as caught:
                     await sink.deliver(event, event.envelope.id)
@@ -133,8 +130,9 @@ class SinkContract(Suite):
         return [to_event(fact, "/connectors/somebody/else", "E08000025", "c") for fact in facts]
 
     @asynccontextmanager
-    async def _world(self) -> AsyncIterator[tuple[Any, Any]]:
+    async def _world(self, fault: str | None = None) -> AsyncIterator[tuple[Any, Any]]:
         simulator = type(self).simulator(SteppedClock())
+        simulator.faults = {fault: 1.0} if fault else {}
         async with simulator.serve():
             sink = self.made(simulator)
             try:

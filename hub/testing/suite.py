@@ -11,19 +11,24 @@ from pydantic import SecretStr
 
 from hub.sdk.clock import Clock, SteppedClock
 from hub.sdk.connector import Connector, Instance
-from hub.sdk.simulator import Simulator
+from hub.sdk.simulator import HANG, Simulator
 
 
 class Suite:
     """Base of the suites. A subclass names `connector` and `simulator`, and runs as tests by pytest.
 
-    `settings` overrides what the simulator's `config()` says. `waive` names tests that do not hold for this
+    `settings` overrides what the simulator's `config()` says; `impatient` does where the system will not answer, so
+    that nobody waits for it longer than a second or so. (For all else the time limit is that of everyday use: a busy
+    machine is no failure.) `waive` names tests that do not hold for this
     connector, each with the reason; a waived test that passes fails, and so does a waiver of no test.
     """
 
     connector: ClassVar[type[Any]]
     simulator: ClassVar[Callable[[Clock], Any]]
     settings: ClassVar[Mapping[str, Any]] = {}
+    impatient: ClassVar[Mapping[str, Any]] = {}
+    #: Faults of the simulator in which it does not answer.
+    silent: ClassVar[tuple[str, ...]] = (HANG,)
     waive: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -40,7 +45,8 @@ class Suite:
         """A fresh connector that is configured for `simulator`, with its clock unless another is given."""
         simulator = simulator or type(self).simulator(SteppedClock())
         model: Any = self.connector.config_model
-        config = model(_env_prefix="HUB_CONTRACT_", **{**simulator.config(), **self.settings})
+        hurried = self.impatient if set(self.silent) & set(simulator.faults) else {}
+        config = model(_env_prefix="HUB_CONTRACT_", **{**simulator.config(), **self.settings, **hurried})
         instance = Instance("contract", self.connector.__module__.split(".")[-2], "E08000025")
         return self.connector(instance, config, clock or simulator.clock)
 

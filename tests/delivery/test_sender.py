@@ -241,7 +241,7 @@ async def test_connections_to_hosts_that_get_nothing_more_are_closed(monkeypatch
     async with serving(status("204 No Content")) as (server, url), sending() as sender:
         for _ in range(2):
             assert (await sender.send(subscription(url), Content(EVENT, {}))).ok
-            await asyncio.wait_for(server.closed.acquire(), 5)
+            await asyncio.wait_for(server.closed.acquire(), 60)
 
 
 async def test_closing_unused_connections_spares_the_ones_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ async def test_closing_unused_connections_spares_the_ones_under_way(monkeypatch:
         await asked.wait()
         for _ in range(3):
             assert (await sender.send(subscription(second), Content(EVENT, {}))).ok
-            await asyncio.wait_for(unused.closed.acquire(), 5)
+            await asyncio.wait_for(unused.closed.acquire(), 60)
         answer.set()
         assert (await under_way).ok
 
@@ -278,11 +278,11 @@ async def test_a_host_that_hangs_uses_its_own_connections_and_no_others(
     fine = status("204 No Content")
     async with serving(hangs) as (hanging, first), serving(fine) as (_, second), sending() as sender:
         tasks = [
-            asyncio.create_task(sender.send(subscription(first, 30), Content(EVENT, {})))
+            asyncio.create_task(sender.send(subscription(first, 300), Content(EVENT, {})))
             for _ in range(stuck)
         ]
         for _ in range(min(most, stuck)):
-            await asyncio.wait_for(asked.acquire(), 5)
+            await asyncio.wait_for(asked.acquire(), 60)
         assert (await sender.send(subscription(second), Content(EVENT, {}))).ok
         assert hanging.connections == min(most, stuck)
         for task in tasks:
