@@ -24,7 +24,7 @@ receiver-resets worker-freeze-briefly
 def test_twenty_faults_and_more(tmp_path: Path) -> None:
     seed = int(os.environ.get("HUB_CHAOS_SEED", int(time.time()) % 1_000_000))
     print(f"seed {seed}: HUB_CHAOS_SEED={seed} repeats this run")
-    run = Run(seed, 1_500, FAULTS, Plan(disk_mb=1024), rate=120, together=1.0)
+    run = Run(seed, 1_500, FAULTS, Plan(disk_mb=1024), rate=40, together=1.0)
     report = uvloop.run(experiment(run, tmp_path, print))
     print(summary(report))
     assert report.right, summary(report)

@@ -67,4 +67,4 @@ class AfterConfirmation(_AtPoint):
 
     point = "after-confirmation"
     kind = "gateway"
-    furthest = 400
+    furthest = 100
