@@ -22,6 +22,9 @@ class Committer(Protocol):
     async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         """Both or neither; False when the group has moved on without us. Raises Refused."""
 
+    async def rehearse(self, outputs: Sequence[Output]) -> None:
+        """Learn whether Kafka takes these: they are written and taken back. Raises Refused."""
+
     async def finish(self) -> None:
         """Nothing follows."""
 
@@ -43,6 +46,15 @@ class KafkaCommitter:
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, self._commit, outputs, positions, fence
         )
+
+    async def rehearse(self, outputs: Sequence[Output]) -> None:
+        """As promised. Waits, retrying, while Kafka is away."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._rehearse, outputs)
+
+    def _rehearse(self, outputs: Sequence[Output]) -> None:
+        self._progress.bind()
+        with self._progress.work():
+            self._transactor.rehearse(outputs)
 
     def _commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         self._progress.bind()

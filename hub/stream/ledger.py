@@ -168,27 +168,31 @@ class Ledger:
         try:
             return await self._land([*outputs_of(happened), *others], positions)
         except Refused as fault:
-            if not happened:
-                raise
-            return await self._apart(happened, fault) and await self._land(others, positions)
+            return await self._land([*await self._sifted(happened, fault), *others], positions)
 
-    async def _apart(self, happened: Sequence[Happened], fault: Refused) -> bool:
-        """Write in halves until what Kafka refuses is alone, and in its place that it does."""
+    async def _sifted(self, happened: Sequence[Happened], fault: Refused) -> list[Output]:
+        """Outputs that Kafka takes: what it refuses is found in halves, by rehearsal, and in its place that it does.
+
+        Nothing is written before all of it can be: what is written must not be told again, and only the commit of
+        the whole passes the events that it tells of.
+        """
+        if not happened:
+            raise fault
         if len(happened) == 1:
             delivery = happened[0].step.delivery
             where = {"topic": delivery.topic, "partition": delivery.partition, "offset": delivery.offset}
             log.error("output-refused", stage=delivery.stage, kind=fault.kind, **where)
-            return await self._land(refused(happened[0], fault.kind), self._unmoved([_place(delivery)]))
+            return refused(happened[0], fault.kind)
         middle = len(happened) // 2
+        sifted: list[Output] = []
         for half in (happened[:middle], happened[middle:]):
-            positions = self._unmoved(_place(one.step.delivery) for one in half)
+            outputs = outputs_of(half)
             try:
-                if not await self._land(outputs_of(half), positions):
-                    return False
+                await self._committer.rehearse(outputs)
             except Refused as again:
-                if not await self._apart(half, again):
-                    return False
-        return True
+                outputs = await self._sifted(half, again)
+            sifted += outputs
+        return sifted
 
     async def _land(self, outputs: Sequence[Output], positions: Positions) -> bool:
         return await self._committer.commit(outputs, positions, self._fence)

@@ -122,6 +122,10 @@ class Producer:
         """
         self._run(lambda: self._write(outputs, positions, mark, fence))
 
+    def rehearse(self, outputs: Sequence[Output | Outputs]) -> None:
+        """Write `outputs` and take them back, to learn whether Kafka takes them. Raises as `write`, but Outrun."""
+        self._run(lambda: self._rehearse(outputs))
+
     def close(self) -> None:
         """Leave at once."""
         self._kafka.close()
@@ -156,7 +160,7 @@ class Producer:
     ) -> None:
         try:
             batches = await self._packed(outputs)
-            adding = self._adding({batch.place for batch in batches}, positions, fence)
+            adding = self._adding({batch.place for batch in batches}, fence.group if positions else "")
             if not adding:
                 return
             await self._coordinated(adding)
@@ -168,6 +172,17 @@ class Producer:
         except (Outrun, Refused):
             await self._begin()  # which also ends the transaction
             raise
+
+    async def _rehearse(self, outputs: Sequence[Output | Outputs]) -> None:
+        try:
+            batches = await self._packed(outputs)
+            if places := {batch.place for batch in batches}:
+                await self._coordinated(self._adding(places))
+                await self.produce(batches)
+        except Refused:
+            await self._begin()
+            raise
+        await self._begin()  # which ends the transaction
 
     async def _packed(self, outputs: Sequence[Output | Outputs]) -> list[RecordBatch]:
         topics: set[str] = set()
@@ -229,7 +244,7 @@ class Producer:
             max_version=11,  # from 12 on Kafka adds partitions to the transaction by itself, 4.0 and later alone
         )
 
-    def _adding(self, places: Iterable[Place], positions: Positions, fence: Fence) -> list[Any]:
+    def _adding(self, places: Iterable[Place], group: str = "") -> list[Any]:
         """What tells the coordinator of all that the transaction will touch."""
         topic_of = AddPartitionsToTxnRequest.AddPartitionsToTxnTopic
         requests: list[Any] = []
@@ -243,8 +258,8 @@ class Producer:
                     max_version=3,
                 )
             )
-        if positions:
-            requests.append(AddOffsetsToTxnRequest(**self._who(), group_id=fence.group, max_version=3))
+        if group:
+            requests.append(AddOffsetsToTxnRequest(**self._who(), group_id=group, max_version=3))
         return requests
 
     async def _moved(self, positions: Positions, mark: str, fence: Fence) -> Awaitable[Any]:

@@ -77,13 +77,33 @@ class Transactor:
         if fence.generation < 0:
             return False  # Kafka takes it for somebody outside all groups, and lets it move what it likes
         self._mark = next(self._marks)
+
+        def attempt(again: bool) -> bool:
+            if again and self._landed(positions, fence):
+                return True
+            return self._attempt(outputs, positions, fence)
+
+        return self._persist(attempt)
+
+    def rehearse(self, outputs: Sequence[Output | Outputs]) -> None:
+        """Learn whether Kafka takes `outputs`: they are written, and taken back.
+
+        Blocks, retrying, while Kafka is away; returns, too, when we are to stop. Raises Refused.
+        """
+
+        def attempt(again: bool) -> bool:
+            self._open().rehearse(outputs)
+            return True
+
+        self._persist(attempt)
+
+    def _persist(self, attempt: Callable[[bool], bool]) -> bool:
+        """What `attempt` gives, tried until Kafka answers; it is told whether it was tried before. False on stop."""
         tries = 0
         try:
             while not self._stopping.is_set():
                 try:
-                    if tries and self._landed(positions, fence):
-                        return True
-                    return self._attempt(outputs, positions, fence)
+                    return attempt(tries > 0)
                 except (KafkaError, KafkaException) as error:
                     tell = log.error if tries >= _LOUD_AFTER else log.warning
                     tell("transaction-retried", error=_name(error), tries=tries, transactor=self._name)

@@ -108,11 +108,7 @@ class SimulatedKafka:
 
     async def commit(self, outputs: Sequence[Output], positions: Positions, fence: Fence) -> bool:
         """As `KafkaCommitter`."""
-        while self.away or self.sealed:
-            await asyncio.sleep(0.5)
-        if any(output.value == b"refused" for output in outputs):
-            raise Refused("MSG_SIZE_TOO_LARGE")
-        await asyncio.sleep(self.slowness)
+        await self.rehearse(outputs)
         if fence.generation != self.generation:
             return False
         self.commits += 1
@@ -123,6 +119,14 @@ class SimulatedKafka:
             self._write(output, positions)
         await asyncio.sleep(self.slowness)
         return True
+
+    async def rehearse(self, outputs: Sequence[Output]) -> None:
+        """As `KafkaCommitter`."""
+        while self.away or self.sealed:
+            await asyncio.sleep(0.5)
+        if any(output.value == b"refused" for output in outputs):
+            raise Refused("MSG_SIZE_TOO_LARGE")
+        await asyncio.sleep(self.slowness)
 
     def _write(self, output: Output, positions: Positions) -> None:
         if output.topic == topics.DELIVERIES:
@@ -148,7 +152,7 @@ class SimulatedKafka:
 
 class _Committer:
     def __init__(self, kafka: SimulatedKafka) -> None:
-        self.commit = kafka.commit
+        self.commit, self.rehearse = kafka.commit, kafka.rehearse
 
     async def prepare(self) -> None:
         """Nothing to prepare."""

@@ -323,6 +323,37 @@ def test_what_kafka_refuses_of_one_delivery_costs_that_one_alone(simulate: Simul
     simulate(run())
 
 
+def test_nothing_beside_what_kafka_refuses_is_written_twice_whenever_the_worker_dies(
+    simulate: Simulate,
+) -> None:
+    def answer(message: Message) -> Outcome:
+        if message.offset in (1, 3):
+            return Outcome(reason="no body can be made of it", final=True)
+        value = b"refused" if message.offset == 5 else b"%d" % message.offset
+        return Outcome(204, outputs=(Output("events.a", b"k", value),))
+
+    async def run(after_s: float) -> bool:
+        kafka, one = SimulatedKafka(), Recipient("s1", outcome=answer)
+        worker = await Worker(kafka, Recipients(one)).__aenter__()
+        await until(lambda: len(kafka.standings) == 2, 1)
+        for number in range(6):
+            kafka.put("inbox.x", 0, f"p-{number}")
+        await until(lambda: len(one.arrived) == 6, 1, 0.01)
+        await asyncio.sleep(after_s)
+        early = kafka.positions["inbox.x", 0] < 6
+        await worker.kill()
+        async with Worker(kafka, Recipients(one)):
+            await until(lambda: kafka.positions["inbox.x", 0] == 6, 60)
+        assert sorted(kafka.letters) == [("s1", (0, 1)), ("s1", (0, 3)), ("s1", (0, 5))], after_s
+        assert sorted(one.value for one in kafka.receipts) == [b"0", b"2", b"4"], after_s
+        return early
+
+    after = 0
+    while simulate(run(after / 1000)):  # until it dies too late to do any harm
+        after += 2
+    assert after > 20
+
+
 def test_one_that_was_away_when_a_worker_was_killed_misses_nothing_of_what_came_meanwhile(
     simulate: Simulate,
 ) -> None:

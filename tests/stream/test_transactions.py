@@ -219,11 +219,23 @@ def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_
 def test_what_kafka_will_never_take_is_refused_at_once_and_the_next_goes_on(
     kafka: str, topic: str, member: Member, transactor: Transactor, output: Callable[[str], Output]
 ) -> None:
+    outputs = [Output(topic, b"key", b"beside it"), output(topic)]
     with pytest.raises(Refused):
-        transactor.commit([Output(topic, b"key", b"beside it"), output(topic)], {(topic, 0): 1}, member.fence)
+        transactor.commit(outputs, {(topic, 0): 1}, member.fence)
+    with pytest.raises(Refused):
+        transactor.rehearse(outputs)
     assert values(kafka, topic) == []
     assert transactor.commit([Output(topic, b"key", b"next")], {(topic, 0): 1}, member.fence)
     assert values(kafka, topic) == [b"next"]
+
+
+def test_what_is_rehearsed_is_not_written_and_the_next_goes_on(
+    kafka: str, topic: str, member: Member, transactor: Transactor
+) -> None:
+    for number in range(3):
+        transactor.rehearse([Output(topic, b"key", b"not yet")])
+        assert transactor.commit([Output(topic, b"key", b"%d" % number)], {(topic, 0): number}, member.fence)
+    assert values(kafka, topic) == [b"0", b"1", b"2"]
 
 
 def test_who_reads_past_a_transaction_that_does_not_end_waits_and_says_for_what(
