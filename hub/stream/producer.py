@@ -29,8 +29,9 @@ from kafka.protocol.producer import (
 )
 from kafka.structs import TopicPartition
 
-from hub.stream.client import CONNECTS_IN
+from hub.stream.client import CONNECTS_IN, RECONNECTS_IN
 from hub.stream.packing import RecordBatch, pack
+from hub.stream.progress import moved
 from hub.stream.records import Fence, Output, Outputs, Place, Positions
 
 TIME_LIMIT = 7.0
@@ -100,7 +101,7 @@ class Producer:
             max_in_flight_requests_per_connection=10_000,  # all of one transaction
             receive_message_max_bytes=100 << 20,
             request_timeout_ms=int(TIME_LIMIT * 1000),
-            reconnect_backoff_max_ms=1_000,
+            reconnect_backoff_max_ms=int(RECONNECTS_IN * 1000),
             socket_connection_setup_timeout_ms=int(CONNECTS_IN * 1000),
             socket_connection_setup_timeout_max_ms=int(CONNECTS_IN * 1000),
         )
@@ -197,9 +198,11 @@ class Producer:
         if not all(counts.values()):
             raise errors.UnknownTopicOrPartitionError
         try:
-            return pack(outputs, lambda topic: len(counts[topic]))
+            packed = pack(outputs, lambda topic: len(counts[topic]))
         except (TypeError, ValueError) as error:  # a header that is no text, say
             raise Refused(type(error).__name__) from error
+        moved()
+        return packed
 
     async def produce(self, batches: Iterable[RecordBatch]) -> None:
         """Write to each partition its batches in order, all partitions at once."""
@@ -219,6 +222,7 @@ class Producer:
         for answer in answers:
             responses = (await answer).responses
             _check(one.error_code for topic in responses for one in topic.partition_responses)
+            moved()  # a large transaction takes long where processors are short
 
     def _numbered(self, batch: RecordBatch) -> bytes:
         sequence = self._sequences[batch.place]

@@ -229,6 +229,15 @@ def test_what_kafka_will_never_take_is_refused_at_once_and_the_next_goes_on(
     assert values(kafka, topic) == [b"next"]
 
 
+def test_a_transaction_tells_that_it_gets_on_before_it_is_over(
+    topic: str, member: Member, transactor: Transactor
+) -> None:
+    progress = Progress("stage")
+    with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
+        assert thread.submit(transactor.commit, [Output(topic, b"key", b"one")], {}, member.fence).result(30)
+    assert progress.moves == 2  # packed, and written
+
+
 def test_what_is_rehearsed_is_not_written_and_the_next_goes_on(
     kafka: str, topic: str, member: Member, transactor: Transactor
 ) -> None:
