@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import pytest
 
-from hub.sdk.clock import SteppedClock
 from hub.sdk.connector import FAULT
 from hub.sdk.errors import Reject, Retry, Stop
 from hub.sdk.files import FileDropSource, RegisterSource
@@ -143,10 +142,10 @@ class FileDropContract(Contract):
         return source
 
     @asynccontextmanager
-    async def _world(self) -> AsyncIterator[tuple[FileSimulator, Any]]:
-        simulator = type(self).simulator(SteppedClock())
-        async with simulator.serve():
-            yield simulator, self._hasty(simulator)
+    async def _world(self, fault: str | None = None) -> AsyncIterator[tuple[FileSimulator, Any]]:
+        async with super()._world(fault) as (simulator, source):
+            source.settled_after = timedelta()
+            yield simulator, source
 
     async def _some(self) -> list[Raw]:
         async with self._world() as (simulator, source):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 
-from hub.sdk.clock import SteppedClock
 from hub.sdk.connector import FAULT
 from hub.sdk.errors import Retry, Stop
 from hub.sdk.mailbox import MailboxSource
@@ -113,17 +110,6 @@ class MailboxContract(Contract):
             with pytest.raises(Stop) as caught:
                 await drive(source, InMemory(), tmp_path)
             self.assert_no_secret(source, str(caught.value))
-
-    @asynccontextmanager
-    async def _world(self, fault: str | None = None) -> AsyncIterator[tuple[Any, Any]]:
-        simulator = type(self).simulator(SteppedClock())
-        simulator.faults = {fault: 1.0} if fault else {}
-        async with simulator.serve():
-            source = self.made(simulator)
-            try:
-                yield simulator, source
-            finally:
-                await source.close()
 
     async def _some(self) -> list[Raw]:
         async with self._world() as (simulator, source):

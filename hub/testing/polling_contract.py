@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -132,19 +130,6 @@ class PollingContract(Contract):
             ours.advance(4 * _MOMENT)
             items, _ = await drain(source, cursor)
             assert subjects(source, [*found, *items]) == made
-
-    @asynccontextmanager
-    async def _world(
-        self, fault: str | None = None
-    ) -> AsyncIterator[tuple[Simulator, PollingSource[Any, Any]]]:
-        simulator = type(self).simulator(SteppedClock())
-        simulator.faults = {fault: 1.0} if fault else {}
-        async with simulator.serve():
-            source = self.made(simulator)
-            try:
-                yield simulator, source
-            finally:
-                await source.close()
 
     async def _some(self) -> list[Raw]:
         async with self._world() as (simulator, source):

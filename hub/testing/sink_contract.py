@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -12,7 +10,6 @@ import pytest
 
 from hub.events.envelope import Event
 from hub.events.model import EventData
-from hub.sdk.clock import SteppedClock
 from hub.sdk.errors import Reject, Retry, Stop
 from hub.sdk.facts import Fact, to_event
 from hub.sdk.sftp_simulator import BUSY, LOGIN
@@ -128,17 +125,6 @@ class SinkContract(Suite):
         samples = self.samples or [made_up(model) for model in self.connector.accepts]
         facts = [Fact(data, f"S-{n}", moment, f"k{n}") for n, data in enumerate(samples)]
         return [to_event(fact, "/connectors/somebody/else", "E08000025", "c") for fact in facts]
-
-    @asynccontextmanager
-    async def _world(self, fault: str | None = None) -> AsyncIterator[tuple[Any, Any]]:
-        simulator = type(self).simulator(SteppedClock())
-        simulator.faults = {fault: 1.0} if fault else {}
-        async with simulator.serve():
-            sink = self.made(simulator)
-            try:
-                yield simulator, sink
-            finally:
-                await sink.close()
 
 
 class MllpSinkContract(SinkContract):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, ClassVar
 
 import pytest
@@ -19,8 +20,8 @@ class Suite:
 
     `settings` overrides what the simulator's `config()` says; `impatient` does where the system will not answer, so
     that nobody waits for it longer than a second or so. (For all else the time limit is that of everyday use: a busy
-    machine is no failure.) `waive` names tests that do not hold for this
-    connector, each with the reason; a waived test that passes fails, and so does a waiver of no test.
+    machine is no failure.) `waive` names tests that do not hold for this connector, each with the reason; a waived
+    test that passes fails, and so does a waiver of no test.
     """
 
     connector: ClassVar[type[Any]]
@@ -49,6 +50,18 @@ class Suite:
         config = model(_env_prefix="HUB_CONTRACT_", **{**simulator.config(), **self.settings, **hurried})
         instance = Instance("contract", self.connector.__module__.split(".")[-2], "E08000025")
         return self.connector(instance, config, clock or simulator.clock)
+
+    @asynccontextmanager
+    async def _world(self, fault: str | None = None) -> AsyncIterator[tuple[Any, Any]]:
+        """The simulator while it serves, with no fault but this, and a connector that is configured for it."""
+        simulator = type(self).simulator(SteppedClock())
+        simulator.faults = {fault: 1.0} if fault else {}
+        async with simulator.serve():
+            connector = self.made(simulator)
+            try:
+                yield simulator, connector
+            finally:
+                await connector.close()
 
     def assert_no_secret(self, connector: Connector[Any], *texts: str) -> None:
         """That no secret of its configuration is in any of the texts, nor in how it shows itself."""
