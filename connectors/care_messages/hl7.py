@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from connectors.care_messages.canonical import (
     Referral,
@@ -29,7 +28,7 @@ from hub.events.generated.care import (
     ReferralUpdated,
 )
 from hub.events.model import EventData
-from hub.sdk import Reject
+from hub.sdk import LONDON, Reject
 from hub.sdk.hl7 import Message, escaped
 
 REQUESTS: dict[str, type[EventData]] = {
@@ -46,7 +45,6 @@ _TIME = re.compile(
     r"(?P<day>\d{4}(?:\d\d){0,2})(?P<clock>(?<=\d{8})(?:\d\d){1,3})?(?:\.(?P<fraction>\d{1,6}))?(?P<zone>[+-]\d{4})?",
     re.ASCII,
 )
-_LONDON = ZoneInfo("Europe/London")
 _GENDERS = {"M": "male", "F": "female", "O": "other", "U": "unknown", "A": "other", "N": "other"}
 _PRIORITIES = {"R": "routine", "A": "asap", "S": "stat"}
 _REQUEST = "REQUEST"
@@ -177,7 +175,7 @@ def moment(text: str, place: str) -> datetime | None:
     day, clock, fraction, zone = (part or "" for part in found.group("day", "clock", "fraction", "zone"))
     digits = (day + "0101")[:8]
     try:
-        naive = datetime.strptime(digits + clock.ljust(6, "0"), "%Y%m%d%H%M%S").replace(tzinfo=_LONDON)
+        naive = datetime.strptime(digits + clock.ljust(6, "0"), "%Y%m%d%H%M%S").replace(tzinfo=LONDON)
         exact = naive.replace(microsecond=int(fraction.ljust(6, "0") or 0))
         if zone:
             offset = timedelta(hours=int(zone[1:3]), minutes=int(zone[3:]))

@@ -42,6 +42,7 @@ from hub.sdk import (
     Stop,
     Token,
     jwt_expiry,
+    london_day,
 )
 from hub.sdk.identifiers import driving_licence_number
 from hub.sdk.webhook import outline_of
@@ -112,7 +113,7 @@ class Drivers(PollingSource[Config, Enquiry]):
             try:
                 if marks and asyncio.get_running_loop().time() > enough:
                     raise Retry("DVLA is slow")
-                marked, told = await self._ask(drivers[reference], before, at.noticed_at.date())
+                marked, told = await self._ask(drivers[reference], before, london_day(at.noticed_at))
             except Retry as error:
                 if isinstance(error, Failed) and error.status == 500:
                     failed.append(error)

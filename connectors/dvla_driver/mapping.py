@@ -10,13 +10,13 @@ import hashlib
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from connectors.dvla_driver.records import Answer, Enquiry, Flags
 from hub.events.generated.driving import LicenceChanged, LicenceDisqualified, LicenceExpired
 from hub.events.model import EventData
-from hub.sdk import Fact
+from hub.sdk import LONDON, Fact, london_day
 
 #: Groups of an answer that are kept, and of the driver these fields alone: no name, address or date of birth.
 _KEPT = ("licence", "entitlement", "endorsements", "token", "tokenValidity")
@@ -34,14 +34,14 @@ def kept(answer: Mapping[str, Any]) -> dict[str, Any]:
 
 def facts(enquiry: Enquiry, council: str) -> Iterator[Fact]:
     """What became worse, or else that something changed; at first sight, only what is wrong already."""
-    answer, day = enquiry.answer, enquiry.noticed_at.date()
+    answer, day = enquiry.answer, london_day(enquiry.noticed_at)
     now, before = flags(answer, day), enquiry.before or Flags(disqualified=False, expired=False)
     told: list[tuple[type[EventData], datetime]] = []
     if now.disqualified and not before.disqualified:
         told.append((LicenceDisqualified, enquiry.noticed_at))
     if now.expired and not before.expired:
         told.append((LicenceExpired, _ran_out(answer, enquiry.noticed_at)))
-    if enquiry.before and not told:
+    if not told and (enquiry.before or not in_order(answer, day)):
         told.append((LicenceChanged, enquiry.noticed_at))
     values = _values(enquiry, council, now)
     for model, moment in told:
@@ -64,6 +64,16 @@ def flags(answer: Answer, day: date) -> Flags:
     )
 
 
+def in_order(answer: Answer, day: date) -> bool:
+    """Whether it is a full licence, by DVLA's word a valid one, with which something may be driven on a day."""
+    licence = answer.licence
+    return (
+        licence.status.lower() == "valid"
+        and licence.type.lower() != "provisional"
+        and bool(_drivable(answer, day))
+    )
+
+
 #: Marks of numbers to which there is no answer, before a digest of the number: of another shape, refused, and
 #: unknown, the last with the day on which it was. No digest begins with one of these.
 SHAPE, REFUSED, UNKNOWN = "!", "#", "?"
@@ -81,7 +91,7 @@ def mark(raw: Mapping[str, Any], answer: Answer | None, day: date) -> str:
     if answer is None:
         return digest(json.dumps(raw, sort_keys=True)) + "U"
     now = flags(answer, day)
-    letters = "D" * now.disqualified + "E" * now.expired
+    letters = "D" * now.disqualified + "E" * now.expired or "N" * (not in_order(answer, day))
     return digest(json.dumps([raw, letters, _drivable(answer, day)], sort_keys=True)) + letters
 
 
@@ -136,7 +146,7 @@ def _values(enquiry: Enquiry, council: str, now: Flags) -> dict[str, Any]:
         "disqualified_until": until.isoformat() if until and now.disqualified else None,
         "disqualified_for_life": bool(answer.driver.disqualified_for_life),
         "valid_until": ends.isoformat() if ends else None,
-        "entitlements": _drivable(answer, enquiry.noticed_at.date()),
+        "entitlements": _drivable(answer, london_day(enquiry.noticed_at)),
         "offence_codes": sorted(one.code for one in answer.endorsements),
         "penalty_points": sum(one.points or 0 for one in answer.endorsements),
     }
@@ -163,4 +173,4 @@ def _ran_out(answer: Answer, noticed_at: datetime) -> datetime:
     ends = _valid_until(answer)
     if ends is None:
         return noticed_at
-    return min(noticed_at, datetime.combine(ends + timedelta(days=1), time.min, UTC))
+    return min(noticed_at, datetime.combine(ends + timedelta(days=1), time.min, LONDON))

@@ -1,7 +1,7 @@
 """What DVLA's driver enquiry says, and what is kept of it with the council's reference.
 
-Names from public uses of the API (hmcts/cpp-context-staging-dvla, MIT), whose samples have `tokenValidity` where
-others have `token`; partly public, so whatever can be missing may be.
+Names from public uses of the API (hmcts/cpp-context-staging-dvla, MIT), whose samples have `tokenValidity` and
+`tokenValidToDate` where others have `token` and `validToDate`; partly public, so whatever can be missing may be.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Endorsement(Record):
 class Validity(Record):
     """Of the card."""
 
-    ends: date | None = Field(default=None, alias="validToDate")
+    ends: date | None = Field(default=None, validation_alias=AliasChoices("validToDate", "tokenValidToDate"))
 
 
 class Answer(Record):

@@ -37,6 +37,7 @@ from hub.sdk import (
     Reject,
     Retry,
     csv_rows,
+    london_day,
 )
 from hub.sdk.identifiers import todays_council
 
@@ -115,7 +116,9 @@ class Renewals(FileSink[Config], OutcomeSink[Config, Answer]):
         writer = csv.writer(text)
         writer.writerow(("CaseReference", "PaymentReference", "Amount", "PaidOn"))
         amount = f"{fee.amount // 100}.{fee.amount % 100:02}"
-        writer.writerow((fee.licence_reference, fee.payment_id, amount, f"{fee.paid_at:%d/%m/%Y}"))
+        writer.writerow(
+            (fee.licence_reference, fee.payment_id, amount, f"{london_day(fee.paid_at):%d/%m/%Y}")
+        )
         return Outgoing(f"renewal-{key}.csv", text.getvalue().encode())
 
     async def deliver(self, event: Event, key: str) -> Receipt:

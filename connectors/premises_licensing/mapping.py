@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from connectors.premises_licensing.records import Answer, Licence
 from hub.events.generated.licensing import (
@@ -18,10 +17,8 @@ from hub.events.generated.licensing import (
     PremisesLicenceVaried,
 )
 from hub.events.model import EventData
-from hub.sdk import Change, Fact, Reject
+from hub.sdk import LONDON, Change, Fact, Reject, london_day
 from hub.sdk.identifiers import postcode, same_council, uprn
-
-LONDON = ZoneInfo("Europe/London")
 
 #: What a licence allows, to whom and where: if one of these changes, it was varied.
 TERMS = (
@@ -80,7 +77,7 @@ def renewal_facts(answer: Answer, council: str) -> Iterator[Fact]:
 def _comes_into_sight(change: Change[Licence], due: date) -> bool:
     """Whether it is told now: not again with every change, and for a licence that is new to us not if it is past."""
     if change.before is None:
-        return due >= change.at.date()
+        return due >= london_day(change.at)
     return change.differs("fee_due_on")
 
 

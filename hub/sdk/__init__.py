@@ -14,7 +14,7 @@ from hub.sdk.auth import (
     jwt_expiry,
 )
 from hub.sdk.changes import Changes
-from hub.sdk.clock import Clock
+from hub.sdk.clock import LONDON, Clock, london_day
 from hub.sdk.config import ConnectorConfig
 from hub.sdk.connector import Attributes, Instance, Record
 from hub.sdk.errors import Reject, Retry, Stop, Unauthorised
@@ -33,6 +33,7 @@ from hub.sdk.sinks import Entry, ExportSink, FileSink, MailboxSink, MllpSink, Ou
 from hub.sdk.webhook import Answer, Landed, Request, WebhookSource, hmac_of
 
 __all__ = [
+    "LONDON",
     "Answer",
     "ApiKey",
     "Assertion",
@@ -96,6 +97,7 @@ __all__ = [
     "hmac_of",
     "json_lines",
     "jwt_expiry",
+    "london_day",
     "next_link",
     "xml_rows",
 ]

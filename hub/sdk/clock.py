@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from time import monotonic
+from zoneinfo import ZoneInfo
+
+LONDON = ZoneInfo("Europe/London")
+"""The time that councils and central bodies keep, and mean where they write a day or a time without a zone."""
+
+
+def london_day(moment: datetime) -> date:
+    """The day that it is there; `moment` is aware."""
+    return moment.astimezone(LONDON).date()
 
 
 class Clock:

@@ -100,6 +100,7 @@ def test_every_published_answer_becomes_events_and_every_other_file_is_set_aside
         item = {"licence_reference": "TAXI-1", "noticed_at": NIGHT.isoformat(), "answer": kept(answer)}
         try:
             facts = source.translate(json.dumps(item).encode())
+            assert {fact.data.model_dump()["valid_until"] for fact in facts} == {"2024-12-15"}
             ends[path.name] = " ".join(fact.data.type for fact in facts)
         except Reject as reject:
             ends[path.name] = reject.field
@@ -150,6 +151,40 @@ async def test_only_changes_are_told_and_each_of_them() -> None:
             )
             assert told == (driver, verb)
             assert await council.night() == []
+
+
+@pytest.mark.parametrize("wrong", ["revoked", "provisional", "nothing may be driven"])
+async def test_a_licence_that_is_no_valid_full_one_is_told_of_at_first_sight_and_not_again(
+    wrong: str,
+) -> None:
+    async with at_work() as (dvla, council):
+        driver = dvla.license_driver("TAXI-1")
+        answer = dvla.drivers[dvla.numbers[driver]]
+        match wrong:
+            case "revoked":
+                answer["licence"]["status"] = "Revoked"
+            case "provisional":
+                answer["licence"]["type"] = "Provisional"
+            case _:
+                for category in answer["entitlement"]:
+                    category["expiryDate"] = "2026-01-31"
+        assert await council.night() == [(driver, CHANGED)]
+        assert await council.night() == []
+
+
+def test_days_are_those_of_london() -> None:
+    answer = _answer(disqualifiedUntil="2026-06-30", validToDate="2026-06-30")
+    item = {"licence_reference": "TAXI-1", "noticed_at": "2026-06-30T23:30:00+00:00", "answer": answer}
+    (fact,) = Council(DvlaSimulator()).source.translate(json.dumps(item).encode())
+    assert fact.data.type == EXPIRED  # the first of July has begun, and the disqualification is over
+    assert fact.time == datetime(2026, 6, 30, 23, tzinfo=UTC)
+
+
+def _answer(disqualifiedUntil: str, validToDate: str) -> dict[str, Any]:  # noqa: N803 - DVLA's names
+    answer = json.loads((OWN / "changed.json").read_bytes())["answer"]
+    answer["driver"]["disqualifiedUntil"] = disqualifiedUntil
+    answer["token"]["validToDate"] = validToDate
+    return dict(answer)
 
 
 async def test_what_comes_and_goes_is_told_every_time_as_another_event() -> None:
