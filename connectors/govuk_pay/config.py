@@ -41,6 +41,15 @@ class Config(ConnectorConfig):
             "search and the life of a payment until it is captured: longer where capture is delayed by days."
         ),
     )
+    refund_overlap_hours: int = Field(
+        default=24 * 14,
+        ge=1,
+        le=24 * 90,
+        description=(
+            "The same for refunds: as long as a provider may take to say what became of one, since no webhook "
+            "tells of a refund that failed."
+        ),
+    )
     timeout_seconds: float = Field(
         default=10.0, gt=0, le=120, description="How long to wait for an answer of the public API."
     )

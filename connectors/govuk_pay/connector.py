@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 from connectors.govuk_pay.config import Config
 from connectors.govuk_pay.mapping import payment_facts, refund_facts, webhook_facts
@@ -56,14 +57,7 @@ class PaymentSearch(Search[Payment]):
     """Finds payments whose webhooks never came, and those just created, for which Pay sends none."""
 
     name = "payments"
-    emits = (
-        PaymentCreated,
-        PaymentSucceeded,
-        PaymentCaptured,
-        PaymentFailed,
-        PaymentExpired,
-        PaymentRefunded,
-    )
+    emits = (PaymentCreated, PaymentSucceeded, PaymentCaptured, PaymentFailed, PaymentExpired)
     key_field = id_field = "payment_id"
     path = "/v1/payments"
 
@@ -80,6 +74,11 @@ class RefundSearch(Search[Refund]):
     key_field = "payment_id"
     id_field = "refund_id"
     path = "/v1/refunds"
+
+    @property
+    def overlap(self) -> timedelta:
+        """As configured for refunds, which are found by when they were made and not by when they were paid out."""
+        return timedelta(hours=self.config.refund_overlap_hours)
 
     def events(self, record: Refund) -> Iterator[Fact]:
         """That it was submitted, and what became of it."""

@@ -84,25 +84,25 @@ def webhook_facts(message: PayWebhook) -> Iterator[Fact]:
         raise Reject("resource_id: is not the payment in resource.payment_id", field="resource_id")
     model, verb = _OF_EVENT_TYPE[message.event_type]
     if model is PaymentRefunded:
-        if not _refunded_total(payment):
+        if not (payment.refund_summary and payment.refund_summary.amount_submitted):
             field = "resource.refund_summary.amount_submitted"
             raise Reject(f"{field}: a refund must say how much was refunded", field=field)
-        yield _refunded(payment, moment)
+        yield _fact(model, payment, f"{verb}:{message.webhook_message_id}", moment)
     else:
         yield _fact(model, payment, verb, moment, _code(payment.state, _LEDGER_CODE))
 
 
 def payment_facts(payment: Payment) -> Iterator[Fact]:
-    """All facts that the present state of a payment implies, oldest first."""
+    """All facts that the present state of a payment implies, oldest first.
+
+    A refund that succeeded is none of them: the summary counts those that are only submitted, and may yet fail.
+    """
     yield _fact(PaymentCreated, payment, "created", payment.created_date)
     code = _code(payment.state, _API_CODE)
     if payment.state.status == "success":
-        captured = _capture_time(payment)
         yield _fact(PaymentSucceeded, payment, "succeeded", _submit_time(payment) or payment.created_date)
         if payment.settlement_summary and payment.settlement_summary.captured_date:
-            yield _fact(PaymentCaptured, payment, "captured", captured)
-        if _refunded_total(payment):
-            yield _refunded(payment, captured)
+            yield _fact(PaymentCaptured, payment, "captured", _capture_time(payment))
     elif code == EXPIRED:
         yield _fact(PaymentExpired, payment, "expired", payment.created_date + TIME_TO_PAY)
     elif code:
@@ -128,15 +128,6 @@ def refund_facts(refund: Refund) -> Iterator[Fact]:
         yield Fact(
             model(**values), refund.payment_id, refund.created_date, key=f"{refund.refund_id}:{status}"
         )
-
-
-def _refunded(payment: Payment, moment: datetime) -> Fact:
-    """That refunds now come to a total: the webhook names no refund, so the total is the key."""
-    return _fact(PaymentRefunded, payment, f"refunded:{_refunded_total(payment)}", moment)
-
-
-def _refunded_total(payment: Payment) -> int:
-    return payment.refund_summary.amount_submitted if payment.refund_summary else 0
 
 
 def _fact(model: type[EventData], payment: Payment, key: str, moment: datetime, code: str = "") -> Fact:

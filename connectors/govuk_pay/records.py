@@ -119,6 +119,7 @@ class PayWebhook(_Strict):
     """A webhook message. `event_type` stands first, so that an unknown one is what a refusal names."""
 
     event_type: EventType
+    webhook_message_id: str = Field(min_length=1)
     created_date: Moment
     resource_id: Id
     resource_type: str

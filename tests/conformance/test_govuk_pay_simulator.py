@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from connectors.govuk_pay.config import Config
-from connectors.govuk_pay.connector import PaymentSearch
+from connectors.govuk_pay.connector import PaymentSearch, RefundSearch
 from connectors.govuk_pay.simulated.sender import TIME_LIMIT, WAITS, Message, Sender
 from connectors.govuk_pay.simulator import PaySimulator
 from hub.sdk import Http, Retry, Stop
@@ -44,8 +44,11 @@ async def api(pay: PaySimulator) -> AsyncIterator[httpx2.AsyncClient]:
 
 
 def poller(pay: PaySimulator, **settings: Any) -> PaymentSearch:
-    config = Config(_env_prefix="HUB_TEST_", **pay.config(), **settings)
-    return PaymentSearch(INSTANCE, config, pay.clock)
+    return PaymentSearch(INSTANCE, config_of(pay, **settings), pay.clock)
+
+
+def config_of(pay: PaySimulator, **settings: Any) -> Config:
+    return Config(_env_prefix="HUB_TEST_", **pay.config(), **settings)
 
 
 async def refusal(api: httpx2.AsyncClient, path: str, body: Any) -> tuple[int, str, str]:
@@ -284,6 +287,21 @@ async def test_what_did_not_change_is_not_passed_on_again_and_what_did_is(pay: P
     await source.close()
     assert again == []
     assert [item["payment_id"] for item in changed] == [payment_id]
+
+
+async def test_a_refund_that_fails_ten_days_after_it_was_made_is_told(pay: PaySimulator) -> None:
+    source = RefundSearch(INSTANCE, config_of(pay), pay.clock)
+    refund = pay.refund(pay.paid_payment("SLOW", 900), outcome="submitted")
+    cursor, told = None, []
+    for day in range(1, 12):
+        pay.clock.advance(86_400)  # type: ignore[attr-defined]
+        if day == 10:
+            pay.settle_refund(refund, "error")
+            pay.clock.advance(60)  # type: ignore[attr-defined]
+        items, cursor = await drain(source, cursor)
+        told += [fact.data.type for item in items for fact in source.translate(json.dumps(item).encode())]
+    await source.close()
+    assert told == [f"payments.refund.{verb}" for verb in ("submitted", "submitted", "failed")]
 
 
 async def test_a_page_past_the_end_is_an_end_and_another_404_is_a_fault_of_the_settings(
