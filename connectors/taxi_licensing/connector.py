@@ -84,7 +84,8 @@ class NationalDatabase(ExportSink[Config], OutcomeSink[Config, Job]):
     """All vehicles that a council licenses, once a day where something changed; each file replaces the one before.
 
     The file goes to the bucket over SFTP, then a job is asked for that takes it in. A job that fails leaves the
-    database as it was: that is told as an event, and the register goes again when it has changed.
+    database as it was: that is told as an event, and the register goes again when it has changed. Changed or not, it
+    goes within the week that the law sets (SI 2019/885).
     """
 
     name = "national"
@@ -97,6 +98,7 @@ class NationalDatabase(ExportSink[Config], OutcomeSink[Config, Job]):
     )
     emits = (TaxiRegisterAccepted, TaxiRegisterRefused)
     key_field = "authority_id"
+    at_least_every = timedelta(days=6)
     patience = timedelta(minutes=10)
 
     @property

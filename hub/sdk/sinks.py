@@ -83,11 +83,13 @@ class ExportSink(_Filing[C], Generic[C]):
     `poll_every_s` overrides it), and only if something changed, and then did not for `settled_after` (so that half of
     what is coming in does not replace the whole), `export` is given all rows, sorted by key, in a stream, on the loop
     of the worker that holds the instance. What it returns is landed like any outcome. If it
-    raises `Retry` it is called again later with the rows of then; `Stop` halts the instance.
+    raises `Retry` it is called again later with the rows of then; `Stop` halts the instance. With `at_least_every`,
+    what did not change is handed over again after so long.
     """
 
     kind = "export"
     every: ClassVar[timedelta] = timedelta(days=1)
+    at_least_every: ClassVar[timedelta] = timedelta.max
     settled_after: ClassVar[timedelta] = timedelta(seconds=10)
 
     def entry(self, event: Event) -> Entry:

@@ -1,4 +1,4 @@
-"""What an export sink does in a round: hand over the whole register, if it differs from the one handed over last."""
+"""What an export sink does in a round: hand over the whole register, if it differs from the last one or that is old."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Exporting:
             return wait
         await off_loop(self._cache.catch_up, self._cache.abandon)
         digest = await off_loop(self._cache.digest, self._cache.abandon)
-        if digest == self._last.digest:
+        if digest == self._last.digest and not self._overdue:
             self._seen = ""
             return min(every, _LOOK_S)
         rest = min(every, self.connector.settled_after.total_seconds())
@@ -69,6 +69,11 @@ class Exporting:
         await desk.commit(self._outputs(receipt, exported), msgspec.json.encode(exported).decode())
         self._last = exported
         return every
+
+    @property
+    def _overdue(self) -> bool:
+        """Whether what was handed over is to be handed over again, changed or not."""
+        return 0 < self._last.at <= time() - self.connector.at_least_every.total_seconds()
 
     def _settled(self, digest: str, every: float) -> bool:
         """Whether the register is as it was at the last look, or has been changing for too long to wait more."""
