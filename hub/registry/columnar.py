@@ -73,7 +73,11 @@ def decode_batch(
 
 
 def encode_batch(schema: Schema, table: pa.Table) -> tuple[pl.Series, Faults]:
-    """Per row of `table` the value of a Kafka record, null where there is none; and which rows those are, and why."""
+    """Per row of `table` the value of a Kafka record, null where there is none; and which rows those are, and why.
+
+    A field that `table` lacks is at its default, if it has one.
+    """
+    table = _form(schema).whole(table)
     values = _form(schema).encode(table)
     if values is not None:
         return pl.Series(values=values), []
@@ -107,6 +111,11 @@ class _Form:
         bare = codec.bare(schema)
         self.prefix = codec.prefix(schema)
         self.arrow = pa.schema([_field(one) for one in bare["fields"] if has_column(one["type"])])
+        self._defaults = {
+            one["name"]: one["default"]
+            for one in bare["fields"]
+            if "default" in one and one["name"] in self.arrow.names
+        }
         self._avro = json.dumps(bare) if all(_plain(one["type"]) for one in bare["fields"]) else None
 
     def decode(self, values: Sequence[bytes]) -> pa.RecordBatch | None:
@@ -121,6 +130,17 @@ class _Form:
         except ValueError:
             return None
         return batch if again.equals(pa.array(bodies, pa.binary())) else None
+
+    def whole(self, table: pa.Table) -> pa.Table:
+        """With the defaults of the fields that `table` lacks."""
+        for name, default in self._defaults.items():
+            if name not in table.column_names:
+                field = self.arrow.field(name)
+                value = (
+                    list(default.items()) if pa.types.is_map(field.type) and default is not None else default
+                )
+                table = table.append_column(field, pa.array([value] * table.num_rows, field.type))
+        return table
 
     def encode(self, table: pa.Table) -> pa.Array | None:
         """None when any row of `table` needs the other codec's judgement."""

@@ -41,8 +41,8 @@ class Shape:
             if not has_column(avro_field["type"]):
                 continue
             name = prefix + avro_field["name"]
-            kind, nullable = without_null(avro_field["type"])
-            if not nullable and not prefix:
+            kind, _ = without_null(avro_field["type"])
+            if not prefix and "default" not in avro_field:
                 self.required.add(name)
             if isinstance(kind, Mapping) and kind["type"] == "record":
                 self._add(kind, name + ".")

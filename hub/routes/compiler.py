@@ -128,7 +128,7 @@ def _check_types(compiled: CompiledRoute) -> None:
             raise RouteError(
                 f"route {route.name}: {name} is {result.schema[name]}, {compiled.output.type} takes {expected}"
             )
-    missing = sorted(wanted.required - set(route.columns) - set(wanted.maps))
+    missing = sorted(wanted.required - set(route.columns))
     if missing:
         raise RouteError(f"route {route.name}: {compiled.output.type} needs {', '.join(missing)} as well")
 

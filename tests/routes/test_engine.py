@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hub.events.envelope import Envelope, Event
 from hub.registry.codec import encode
 from hub.registry.schemas import Registry
-from hub.routes import Route, col
+from hub.routes import Route, col, lit
 from hub.routes.compiler import compile_route
 from hub.routes.engine import Engine
 from hub.routes.loader import load_routes
@@ -116,6 +116,44 @@ def test_outputs_keep_the_order_of_their_inputs(parties: list[str]) -> None:
     rows = [one.row for one in routed]
     assert rows == sorted(rows)
     assert {one.row for one in routed} == set(range(len(parties)))
+
+
+@pytest.mark.parametrize(
+    ("emits", "given"),
+    [
+        (
+            "licensing.fee.paid",
+            ("council", "licence_reference", "payment_id", "amount", "currency", "paid_at"),
+        ),
+        (
+            "driving.licence.changed",
+            ("council", "licence_reference", "licence_type", "licence_status", "disqualified"),
+        ),
+        ("notifications.email.requested", ("template", "email_address")),
+    ],
+)
+def test_what_a_route_does_not_give_is_at_its_default(emits: str, given: tuple[str, ...]) -> None:
+    of_type = {int: col("amount"), bool: lit(False), str: col("reference")}
+    kinds = {"amount": int, "paid_at": int, "disqualified": bool}
+    route = Route(
+        name="sparse",
+        on=("payments.payment.captured",),
+        to=col("ce.party"),
+        emits=emits,
+        columns={name: of_type[kinds.get(name, str)] for name in given},
+    )
+    engine = Engine(compile_route(route, REGISTRY), ["E08000025"], REGISTRY)
+    routed, refused = engine.run_events([captured(number) for number in range(3)])
+    assert not refused
+    defaults = {
+        one["name"]: one["default"]
+        for one in REGISTRY.by_type(emits).definition["fields"]
+        if one["name"] not in given
+    }
+    assert defaults
+    for made in routed:
+        assert {name: made.event.data[name] for name in defaults} == defaults
+    assert len(routed) == 3
 
 
 def test_what_led_to_an_output_is_told() -> None:
