@@ -13,7 +13,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -30,6 +30,8 @@ from hub.stream.standing import Sequel
 from hub.stream.transactions import Transactor
 
 log = structlog.get_logger()
+
+Made = TypeVar("Made", Output, Output | Outputs)
 
 _WORLD = (KafkaException, OSError, MemoryError)
 """Errors of a stage that are no record's fault."""
@@ -172,7 +174,9 @@ class StageRunner:
         else:
             log.error("output-refused", stage=self.name, kind=fault.kind, **place)
             reject = Reject(f"Kafka refuses what it leads to: {fault.kind}", kind="refused")
-        outputs = self._lost(batches) + self._stage.set_aside(batch, reject)
+        outputs = await self._made(
+            batches, lambda: self._lost(batches) + self._stage.set_aside(batch, reject)
+        )
         try:
             committed = await self._in(self._committing, self._commit, outputs, batches)
         except Refused:  # not even that: then without the payload, which lies where the letter says
@@ -185,10 +189,14 @@ class StageRunner:
             self._lose(batches)
 
     async def _processed(self, batches: Sequence[Batch]) -> list[Output | Outputs]:
-        """What comes out, whenever Kafka answers a stage that reads from it. Raises Poisoned."""
+        """What comes out. Raises Poisoned."""
+        return await self._made(batches, lambda: self._process(batches))
+
+    async def _made(self, batches: Sequence[Batch], make: Callable[[], list[Made]]) -> list[Made]:
+        """What `make` gives on the stage's own thread, whenever Kafka answers a stage that reads from it."""
         while True:
             try:
-                outputs: list[Output | Outputs] = await self._in(self._processing, self._process, batches)
+                outputs: list[Made] = await self._in(self._processing, make)
             except KafkaException as error:
                 log.warning("stage-waits", stage=self.name, error=error.args[0].name())
                 self._stage.forget(batches)
