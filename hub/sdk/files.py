@@ -140,8 +140,9 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
     other, since registers do go back. Two rows with one key: the second is set aside. What a row said before
     counts as absent where it never fitted `row_model`.
 
-    A register that lost more than `most_removed` of its entries is more likely cut off than true: what it adds
-    and changes is told, its removals are not, and the file goes to quarantine with that reason.
+    A register that lost more than `most_removed` of its entries is more likely cut off than true, and one that lost
+    any beside rows that cannot be read, or have no key, may have them still: what it adds and changes is told, its
+    removals are not, and the file goes to quarantine with that reason. The next register tells what is gone.
     """
 
     kind = "register"

@@ -38,6 +38,7 @@ class Registering(Filing):
         self._cache = cache
         self._same: list[str] = []
         self._stored: dict[str, bytes] = {}
+        self._unread = 0
 
     async def begin(self, desk: Desk) -> None:
         """Know the register as it stands."""
@@ -70,6 +71,7 @@ class Registering(Filing):
             after, fault = encoded(row)
             key, fault = ("", fault) if fault or isinstance(row, BadRow) else self._key(row)
             known = self._cache.get(key) if key else None
+            self._unread += not key
             passed = line <= self.position.row
             if key and (key in now or (known and known[1] == number)):
                 fault = "a row with this key came before"
@@ -92,10 +94,13 @@ class Registering(Filing):
         """Remove what the file does not have, by portions; then it is the register."""
         number, entries = self.position.number + 1, self.position.entries
         missing = await off_loop(lambda: self._cache.count(number))
-        if missing > max(_FEW, self.connector.most_removed * entries):
-            reason = (
-                f"{missing} of {entries} entries are missing: the file may be cut off, nothing is removed"
-            )
+        doubt = ""
+        if missing and self._unread:  # each may be one of the missing
+            doubt = f"rows that cannot be read: {self._unread}"
+        elif missing > max(_FEW, self.connector.most_removed * entries):
+            doubt = "the file may be cut off"
+        if doubt:
+            reason = f"{missing} of {entries} entries are missing: {doubt}, nothing is removed"
             await self.set_aside(desk, file, reason)
             return
         gone = await off_loop(lambda: self._cache.unseen(number, PORTION))
@@ -108,6 +113,11 @@ class Registering(Filing):
         await self.settle(desk, Position(number=number, last=file.digest, entries=there))
         await off_loop(self._cache.read_up)
         await self.put_away(file, self.connector.archive)
+
+    def _let_go(self) -> None:
+        """Who reads the file again counts again."""
+        super()._let_go()
+        self._unread = 0
 
     def _key(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """A row's key, and what is wrong with it."""

@@ -191,6 +191,25 @@ class RegisterContract(FileDropContract):
             )
             assert kinds == Counter(added=40)
 
+    async def test_a_row_that_cannot_be_read_is_not_taken_for_removed_and_what_is_gone_is_told_next(
+        self, tmp_path: Path
+    ) -> None:
+        async with self._world() as (simulator, source):
+            simulator.populate(6)
+            memory = InMemory()
+            await drive(source, memory, tmp_path)
+            gone, damaged = sorted(simulator.register)[:2]
+            del simulator.register[gone]
+            rest = [row for key, row in simulator.register.items() if key != damaged]
+            simulator.write(simulator.spoilt(simulator.encode(rest)))
+            await drive(source, memory, tmp_path)
+            assert len(memory.landed(source)) == 6 + len(_set_aside(source, memory)) == 6 + 2
+            assert len(simulator.files(source.quarantine)) == 1
+            simulator.write(simulator.encode(simulator.register.values()))
+            await drive(source, memory, tmp_path)
+            told = [source.parse(raw.body, raw.attributes) for raw in memory.landed(source)[8:]]
+            assert [(change.kind, change.key) for change in told] == [("removed", gone)]
+
 
 def _subjects(source: Any, memory: InMemory) -> set[str]:
     """Of all facts of what could be read."""
