@@ -36,12 +36,17 @@ class ConnectorConfig(BaseSettings):
     def load(cls, instance: str, values: Mapping[str, Any], base: Path) -> ConnectorConfig:
         """Resolve references (`{env: NAME}`, `{file: PATH}`) and paths, both relative to `base`, and validate.
 
-        Raises ValueError naming the field where a reference leads nowhere or a secret stands in plain text,
-        and pydantic's ValidationError for the rest.
+        Raises ValueError naming the field where a reference leads nowhere or a secret stands in plain text or is
+        empty, and pydantic's ValidationError for the rest.
         """
         resolved = {name: cls._resolve(name, value, base) for name, value in values.items()}
         prefix = f"HUB_{instance}_".upper().replace("-", "_")
-        return cls(_env_prefix=prefix, **resolved)
+        config = cls(_env_prefix=prefix, **resolved)
+        for name, value in config:
+            # Whatever it came from: what is signed with an empty secret, anybody can sign.
+            if isinstance(value, SecretStr) and not value.get_secret_value().strip():
+                raise ValueError(f"{name}: the secret is empty")
+        return config
 
     @classmethod
     def _resolve(cls, name: str, value: Any, base: Path) -> Any:

@@ -39,12 +39,12 @@ class Request:
     def require_hmac(self, header: str, secret: SecretStr, digest: str = "sha256") -> None:
         """Refuse unless `header` holds the lower-case hex HMAC of the raw body. Constant-time compare.
 
-        Raises Unauthorised.
+        An empty secret admits nobody. Raises Unauthorised.
         """
         given = self.headers.get(header.lower(), "")
         if not given:
             raise Unauthorised(f"the header {header} is missing", field=header)
-        if not _same(given.strip(), hmac_of(self.body, secret, digest)):
+        if not secret.get_secret_value() or not _same(given.strip(), hmac_of(self.body, secret, digest)):
             raise Unauthorised(f"the signature in {header} does not match the body", field=header)
 
     def require_bearer(self, *secrets: SecretStr | None) -> None:

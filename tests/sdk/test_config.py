@@ -41,6 +41,19 @@ def test_a_reference_that_leads_nowhere_names_its_field(reference: dict[str, str
         Config.load("one", {"key": reference}, tmp_path)
 
 
+@pytest.mark.parametrize("reference", [{"env": "PAY_OLD_KEY"}, {"file": "old"}, None])
+def test_a_secret_that_is_empty_is_refused_by_name_wherever_it_comes_from(
+    reference: dict[str, str] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PAY_KEY", "k")
+    monkeypatch.setenv("PAY_OLD_KEY", "")
+    (tmp_path / "old").write_text("\n")
+    if reference is None:
+        monkeypatch.setenv("HUB_ONE_OLD_KEY", "")
+    with pytest.raises(ValueError, match=r"^old_key: the secret is empty"):
+        Config.load("one", {"key": {"env": "PAY_KEY"}, "old_key": reference}, tmp_path)
+
+
 def test_one_value_can_be_changed_in_an_emergency(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HUB_BIRMINGHAM_PAY_SIZE", "7")
     monkeypatch.setenv("PAY_KEY", "k")

@@ -41,6 +41,12 @@ def test_any_other_signature_is_refused(given_text: str) -> None:
     assert _RIGHT not in str(caught.value)
 
 
+def test_an_empty_secret_admits_nobody() -> None:
+    signed = hmac.new(b"", _BODY, "sha256").hexdigest()
+    with pytest.raises(Unauthorised):
+        Request({"x-signature": signed}, _BODY).require_hmac("X-Signature", SecretStr(""))
+
+
 @pytest.mark.parametrize(
     ("record", "found"),
     [
