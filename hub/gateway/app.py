@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from hub.gateway import failures, instances, jobs, replays
 from hub.gateway.api import router
 from hub.gateway.metrics import HealthMetrics, JournalMetrics
+from hub.gateway.operators import OperatorsOnly
 from hub.gateway.problems import problem
 from hub.gateway.state import Gateway
 from hub.gateway.webhooks import METHODS, Webhooks
@@ -60,6 +61,7 @@ def make_gateway(state: Gateway) -> Starlette:
 def _api(state: Gateway) -> FastAPI:
     app = FastAPI(title="Integration hub", version="1", docs_url="/docs", redoc_url=None)
     app.state.gateway = state
+    app.add_middleware(OperatorsOnly, token=state.operator_token)
     for one in (router, instances.router, failures.router, jobs.router, replays.router):
         app.include_router(one, dependencies=[Depends(_known)])
     app.add_exception_handler(HTTPException, _http_problem)

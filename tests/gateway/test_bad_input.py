@@ -68,11 +68,9 @@ def test_an_unknown_connector_is_404(hub: LiveHub) -> None:
 
 
 def test_a_body_over_the_limit_is_413_before_it_is_read_whole(hub: LiveHub) -> None:
-    where = urlsplit(hub.gateway)
-    for framing in (b"content-length: 104857600", b"transfer-encoding: chunked"):
-        with socket.create_connection((where.hostname, where.port), timeout=10) as line:
-            line.sendall(b"POST /webhooks/birmingham-pay HTTP/1.1\r\nhost: hub\r\n" + framing + b"\r\n\r\n")
-            answer = _first_line_while_sending(line, chunked=b"chunked" in framing)
+    for framing in (b"content-length: 104857600\r\n", b"transfer-encoding: chunked\r\n"):
+        with _line(hub, b"/webhooks/birmingham-pay", framing) as line:
+            answer = _answer_while_sending(line, chunked=b"chunked" in framing, pieces=32)  # 2 MiB
         assert b" 413 " in answer
 
 
@@ -106,6 +104,21 @@ def test_the_api_is_for_the_operator(hub: LiveHub) -> None:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         answer = httpx2.get(f"{hub.gateway}/v1/subscriptions", headers=headers)
         assert answer.status_code == 401
+
+
+def test_nothing_is_read_of_who_is_not_the_operator(hub: LiveHub) -> None:
+    for credentials in (b"", b"authorization: Bearer wrong\r\n"):
+        with _line(hub, b"/v1/subscriptions", credentials + b"content-length: 104857600\r\n") as line:
+            assert b" 401 " in line.recv(1024), "though no byte of the body was sent"
+
+
+def test_a_body_over_the_limit_of_the_api_is_413_before_it_is_read_whole(hub: LiveHub) -> None:
+    credentials = f"authorization: Bearer {(hub.data_dir / 'operator.token').read_text()}\r\n".encode()
+    for framing in (b"content-length: 104857600\r\n", b"transfer-encoding: chunked\r\n"):
+        with _line(hub, b"/v1/subscriptions", credentials + framing) as line:
+            answer = _answer_while_sending(line, chunked=b"chunked" in framing, pieces=320)  # 20 MiB
+        assert b" 413 " in answer
+        assert b"application/problem+json" in answer
 
 
 @pytest.mark.parametrize(
@@ -142,19 +155,27 @@ def _answered(hub: LiveHub, status: str) -> float:
     return next((float(line.split()[-1]) for line in metrics.splitlines() if line.startswith(wanted)), 0.0)
 
 
-def _first_line_while_sending(line: socket.socket, *, chunked: bool) -> bytes:
-    """What the server says while the client has sent a small part of 100 MiB only."""
+def _line(hub: LiveHub, path: bytes, headers: bytes) -> socket.socket:
+    """One on which the head of a request was sent."""
+    where = urlsplit(hub.gateway)
+    line = socket.create_connection((where.hostname, where.port), timeout=10)
+    line.sendall(b"POST " + path + b" HTTP/1.1\r\nhost: hub\r\n" + headers + b"\r\n")
+    return line
+
+
+def _answer_while_sending(line: socket.socket, *, chunked: bool, pieces: int) -> bytes:
+    """What the server says while the client has sent a small part of 100 MiB only, in pieces of 64 KiB."""
     sent = threading.Event()
 
     def send() -> None:
         piece = b"x" * 65_536
         framed = b"10000\r\n" + piece + b"\r\n" if chunked else piece
         try:
-            for _ in range(32):  # 2 MiB
+            for _ in range(pieces):
                 line.sendall(framed)
         except OSError:
             pass  # the server hung up, which is its right
         sent.set()
 
     threading.Thread(target=send, daemon=True).start()
-    return line.recv(1024).partition(b"\r\n")[0]
+    return line.recv(1024).partition(b"\r\n\r\n")[0]
