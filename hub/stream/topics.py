@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
+import structlog
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured, Problem
+from hub.stream.client import reaching
 from hub.stream.records import MAX_BYTES
+
+log = structlog.get_logger()
 
 DEAD_LETTERS = "dead-letters"
 JOURNAL = "hub.journal"
@@ -32,6 +40,12 @@ _DAY_MS = 86_400_000
 
 _OF_THE_MOMENT = {"cleanup.policy": "compact,delete", "retention.ms": str(_DAY_MS), "segment.ms": "600000"}
 """Settings of a topic of which only the newest record per key counts, and that is written all the time."""
+
+# Kafka's own default is half of what we write; and what a producer lets through must not be refused here, where it
+# measures the record with its batch around it.
+_ROOMY = {"max.message.bytes": str(MAX_BYTES + 4096)}
+
+_ANSWERS_IN_S = 30
 
 
 def raw(connector: str) -> str:
@@ -105,9 +119,10 @@ def declare(config: HubConfig, connectors: Iterable[str], domains: Iterable[str]
 
 
 def ensure(servers: str, topics: Sequence[Topic]) -> None:
-    """Make what is missing and refuse a wrong partition count; settings of what is there stay as they are.
+    """Make what is missing, bring the settings of what is there in line, and refuse a wrong partition count.
 
-    Raises Misconfigured: partitions cannot be changed without breaking the order per subject.
+    Raises Misconfigured: partitions cannot be changed without breaking the order per subject, and Kafka may not let
+    us change a setting. Replicas stay as they are, and so does how many of them must have a record.
     """
     admin = KafkaAdminClient(bootstrap_servers=servers.split(","), client_id="hub-topics")
     try:
@@ -130,6 +145,65 @@ def ensure(servers: str, topics: Sequence[Topic]) -> None:
             _create(admin, missing)
     finally:
         admin.close()
+    there = {topic.name: topic for topic in topics if topic.name in existing}
+    if there:
+        _bring_in_line(servers, there)
+
+
+def _bring_in_line(servers: str, topics: Mapping[str, Topic]) -> None:
+    """Alter those of the declared settings that differ. Raises Misconfigured with every topic that Kafka refuses."""
+    admin = AdminClient(reaching(servers))
+    found, refused = _asked(
+        admin.describe_configs([ConfigResource(ResourceType.TOPIC, name) for name in topics])
+    )
+    wanted = {
+        name: {
+            setting: value
+            for setting, value in (topics[name].settings | _ROOMY).items()
+            if settings[setting].value != value
+        }
+        for name, settings in found.items()
+    }
+    altering = [_alteration(name, settings) for name, settings in wanted.items() if settings]
+    if altering:
+        altered, unaltered = _asked(admin.incremental_alter_configs(altering))
+        refused |= unaltered
+        for name in altered:
+            for setting, value in wanted[name].items():
+                log.info(
+                    "topic-altered", topic=name, setting=setting, was=found[name][setting].value, now=value
+                )
+    if refused:
+        raise Misconfigured(
+            [
+                Problem(
+                    "hub.yaml",
+                    0,
+                    f"topic {name} cannot be brought in line: {reason}",
+                    "Allow the hub DescribeConfigs and AlterConfigs on its topics, or set it there",
+                )
+                for name, reason in refused.items()
+            ]
+        )
+
+
+def _alteration(topic: str, settings: Mapping[str, str]) -> ConfigResource:
+    entries = [
+        ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+        for setting, value in settings.items()
+    ]
+    return ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+
+
+def _asked(futures: Mapping[ConfigResource, Future[Any]]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What was answered, and why it was not, by topic."""
+    answers, refused = {}, {}
+    for resource, future in futures.items():
+        try:
+            answers[resource.name] = future.result(_ANSWERS_IN_S)
+        except KafkaException as error:
+            refused[resource.name] = error.args[0].str().rstrip(".")
+    return answers, refused
 
 
 def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
@@ -141,15 +215,10 @@ def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
 
 
 def _declared(topic: Topic) -> NewTopic:
-    durable = {
-        "min.insync.replicas": str(2 if topic.replication >= 3 else 1),
-        # Kafka's own default is half of what we write; and what a producer lets through must not be refused here,
-        # where it measures the record with its batch around it.
-        "max.message.bytes": str(MAX_BYTES + 4096),
-    }
+    durable = {"min.insync.replicas": str(2 if topic.replication >= 3 else 1)}
     return NewTopic(
         topic.name,
         num_partitions=topic.partitions,
         replication_factor=topic.replication,
-        topic_configs={**topic.settings, **durable},
+        topic_configs=topic.settings | _ROOMY | durable,
     )
