@@ -85,7 +85,7 @@ class MeshMailbox(Mailbox):
             await self._http.send("POST", self._root, headers=_greeting())
             self._greeted = now
         told = await self._http.get_json(
-            f"{self._root}/inbox", max_results=MOST, workflow_filter=f"{self._config.workflow}*"
+            f"{self._root}/inbox", max_results=MOST, workflow_filter=self._config.workflow
         )
         ids = [each for each in told.get("messages") or [] if isinstance(each, str)]
         return Inbox(ids, full=len(ids) >= MOST or bool((told.get("links") or {}).get("next")))

@@ -208,13 +208,13 @@ class MeshSimulator(Simulator):
 
     async def _list(self, incoming: Incoming) -> Response:
         most = max(10, int(incoming.query_params.get("max_results", 500)))
-        wanted = incoming.query_params.get("workflow_filter", "").rstrip("*")
+        wanted = incoming.query_params.get("workflow_filter", "*")
         mine = [
             posted.message_id
             for posted in self.messages.values()
             if posted.recipient == incoming.path_params["mailbox"]
             and posted.status == "accepted"
-            and posted.headers.get("mex-workflowid", "").startswith(wanted)
+            and _passes(posted.headers.get("mex-workflowid", ""), wanted)
         ]
         links = {"self": incoming.url.path}
         if len(mine) > most:
@@ -307,6 +307,17 @@ class MeshSimulator(Simulator):
     def _mine(self, incoming: Incoming) -> Posted | None:
         posted = self.messages.get(incoming.path_params["id"])
         return posted if posted and posted.recipient == incoming.path_params["mailbox"] else None
+
+
+def _passes(workflow: str, wanted: str) -> bool:
+    """Whether a `workflow_filter` lets a workflow through: `X`, `X*`, `*X*`, and each with `!` before it."""
+    pattern = wanted.removeprefix("!")
+    word = pattern.strip("*")
+    if pattern.startswith("*"):
+        found = word in workflow
+    else:
+        found = workflow.startswith(word) if pattern.endswith("*") else workflow == word
+    return found != wanted.startswith("!")
 
 
 def _error(status: int, code: str, words: str) -> Response:

@@ -104,6 +104,43 @@ async def test_a_full_inbox_is_asked_again_and_other_workflows_are_left_alone(me
     await source.close()
 
 
+async def test_a_workflow_whose_name_begins_with_ours_is_left_alone(mesh: MeshSimulator) -> None:
+    ours, theirs, reports = "TEST_WORKFLOW", "TEST_WORKFLOW2", []
+    for workflow in (ours, theirs):
+        sink, event = made(MeshPartner, mesh, workflow=workflow), letter_event(mesh)
+        await sink.deliver(event, event.envelope.id)
+        mesh.days_pass()
+        reports.append(list(mesh.messages)[-1])
+        await sink.close()
+    letters = [mesh.post(b"x", **{"mex-workflowid": workflow}).message_id for workflow in (ours, theirs)]
+    for workflow, report, letter in zip((ours, theirs), reports, letters, strict=True):
+        source = made(MeshLetters, mesh, workflow=workflow)
+        assert list((await source.waiting()).ids) == [report, letter]
+        await source.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "listed"),
+    [
+        ("TEST_WORKFLOW", {"TEST_WORKFLOW"}),
+        ("TEST_WORKFLOW*", {"TEST_WORKFLOW", "TEST_WORKFLOW2", "TEST_WORKFLOW_ACK"}),
+        ("*_ACK*", {"TEST_WORKFLOW_ACK"}),
+        ("!TEST_WORKFLOW", {"TEST_WORKFLOW2", "TEST_WORKFLOW_ACK", "PATHOLOGY"}),
+        ("!TEST_WORKFLOW*", {"PATHOLOGY"}),
+        ("!*_ACK*", {"TEST_WORKFLOW", "TEST_WORKFLOW2", "PATHOLOGY"}),
+    ],
+)
+async def test_the_simulator_reads_a_filter_as_mesh_does(
+    mesh: MeshSimulator, wanted: str, listed: set[str]
+) -> None:
+    workflows = ("TEST_WORKFLOW", "TEST_WORKFLOW2", "TEST_WORKFLOW_ACK", "PATHOLOGY")
+    posted = {mesh.post(b"x", **{"mex-workflowid": name}).message_id: name for name in workflows}
+    source = made(MeshLetters, mesh)
+    told = await source.http.get_json(f"/messageexchange/{OURS}/inbox", workflow_filter=wanted)
+    assert {posted[message_id] for message_id in told["messages"]} == listed
+    await source.close()
+
+
 @pytest.mark.parametrize("day", ["chunks missing", "half bodies", "gateway errors", "busy"])
 async def test_a_message_that_cannot_be_fetched_whole_stays_where_it_is(
     mesh: MeshSimulator, day: str
