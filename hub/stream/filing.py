@@ -31,7 +31,8 @@ PORTION = 2_000
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far a file drop got: the file in hand, if any, the rows of it that are landed, its bytes read and all.
 
-    For registers also how many were applied, the digest of the last, and how many entries it had.
+    `refused` is the digest of a file that is given up and may not be out of the way yet. For registers also how many
+    were applied, the digest of the last, and how many entries it had.
     """
 
     digest: str = ""
@@ -39,6 +40,7 @@ class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     row: int = 0
     read: int = 0
     size: int = 0
+    refused: str = ""
     number: int = 0
     last: str = ""
     entries: int = 0
@@ -114,6 +116,9 @@ class Filing:
         """The row after which the file in hand is read."""
         return self.position.row
 
+    async def begun(self) -> None:
+        """A file is about to be read, after that row."""
+
     def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> list[Output]:
         """What rows become. Runs in a thread."""
         return [self.row_output(file, line, row) for line, row in rows]
@@ -154,10 +159,15 @@ class Filing:
         log.warning("file-quarantined", instance=desk.key, reason=reason)
         source, raw_id = self.connector, self.connector.raw_id(file, 0)
         output = raw_output(source, raw_id, raw_id, b"", file.attributes(0) | {FAULT: reason})
-        position = self.given_up()
+        position = msgspec.structs.replace(self.given_up(), refused=file.digest)
         await desk.commit([output], position.text())
         self.position = position
+        await self._quarantine(desk, file)
+
+    async def _quarantine(self, desk: Desk, file: Dropped) -> None:
+        """Move a file that is given up. Once it is out of the way it may come again, and is then read again."""
         await self.put_away(file, self.connector.quarantine)
+        await self.settle(desk, msgspec.structs.replace(self.position, refused=""))
 
     async def put_away(self, file: Dropped, folder: str) -> None:
         """Move the file where it belongs, under a name that no other has; one that is gone is no matter."""
@@ -210,13 +220,17 @@ class Filing:
             log.info("file-taken-before", instance=desk.key, digest=file.digest)
             await self.put_away(file, self.connector.archive)
             return
+        if file.digest == self.position.refused:
+            await self._quarantine(desk, file)
+            return
         if self.position.digest != file.digest:
             before = self.given_up() if self.position.digest else self.position
             self.position = msgspec.structs.replace(
-                before, digest=file.digest, name=file.name, row=0, read=0, size=found.size
+                before, digest=file.digest, name=file.name, row=0, read=0, size=found.size, refused=""
             )
         elif self.position.row:
             log.info("file-resumed", instance=desk.key, row=self.position.row)
+        await self.begun()
         self._reading = Reading(self.connector, file, path, self.starts_after())
 
     async def _land(self, desk: Desk, reading: Reading, rows: list[Numbered]) -> None:

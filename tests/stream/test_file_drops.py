@@ -214,3 +214,33 @@ def test_csv_dict_reader_serves_too() -> None:
             return csv.DictReader(file)
 
     assert not isinstance(next(iter(Plain.read(None, iter(["a,b", "1,2"])))), BadRow)  # type: ignore[arg-type]
+
+
+async def test_a_file_that_cannot_be_moved_to_quarantine_is_landed_and_set_aside_once(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    class Breaking(Drop):
+        reads = 0
+
+        def read(self, file: TextIO) -> Iterable[Any]:
+            self.reads += 1
+            yield from csv_rows(file)
+            raise ValueError
+
+    source = Breaking(instance, Folder(folder=str(inbox)))
+    quarantine = inbox / "quarantine"
+    quarantine.write_text("what is in the way of the folder")
+    write(inbox / "REF_1.csv", licences(60))
+    async with at_work(kafka, borrowed, source, tmp_path) as instances:
+        (key,) = instances.health
+        await until(lambda: instances.health[key].error.startswith("the file cannot be moved"))
+        quarantine.unlink()
+        await until(lambda: list(quarantine.glob("*")))
+        write(inbox / "REF_2.csv", licences(1))
+        await until(lambda: len(list(quarantine.glob("*"))) == 2)
+        assert source.reads == 2
+        # Somebody mended what was wrong with the first, and gives it again.
+        next(quarantine.glob("REF_1*")).rename(inbox / "REF_1.csv")
+        await until(lambda: source.reads == 3 and len(list(quarantine.glob("*"))) == 2)
+    faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
+    assert faults == ["the file cannot be read: ValueError"] * 3
