@@ -64,16 +64,23 @@ class RegisterCache:
 
     def open(self) -> None:
         """Bring the copy up to what is committed. Raises KafkaException."""
-        self._abandoned = False
         try:
             self._database = self._connect()
             self.catch_up()
         except sqlite3.DatabaseError:
-            logger.warning("register-copy-dropped", path=self._path.name)
-            self.close()
-            self._path.unlink(missing_ok=True)
-            self._database = self._connect()
+            self._make_anew()
+
+    def begin(self, number: int) -> None:
+        """Register `number` is read from its start: nothing of it was seen. Raises KafkaException.
+
+        What is committed of it is read from Kafka, since the copy may have failed to take it over.
+        """
+        try:
             self.catch_up()
+            with self._sql as sql:
+                sql.execute("UPDATE entries SET seen = 0 WHERE seen = ?", (number,))
+        except sqlite3.DatabaseError:
+            self._make_anew()
 
     def close(self) -> None:
         """Close the file."""
@@ -152,8 +159,16 @@ class RegisterCache:
         database.executescript(_TABLES)
         return database
 
+    def _make_anew(self) -> None:
+        logger.warning("register-copy-dropped", path=self._path.name)
+        self.close()
+        self._path.unlink(missing_ok=True)
+        self._database = self._connect()
+        self.catch_up()
+
     def catch_up(self) -> None:
         """Read what was committed since. Raises KafkaException."""
+        self._abandoned = False
         low, high = self._log.bounds(topics.REGISTERS, self._partition)
         known = self._sql.execute("SELECT offset, read_at FROM copy").fetchone()
         start = known[0] if known and low <= known[0] <= high and time() - known[1] < _TRUSTED_S else -1

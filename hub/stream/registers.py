@@ -58,6 +58,11 @@ class Registering(Filing):
         """From the start, always."""
         return 0
 
+    async def begun(self) -> None:
+        """What the copy says of this register is what Kafka says: all that was not committed is compared again."""
+        number = self.position.number + 1
+        await off_loop(lambda: self._cache.begin(number), self._cache.abandon)
+
     def given_up(self) -> Position:
         """The number is used up: entries that the file had are marked with it."""
         left = self.position.settled()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,6 +16,7 @@ import pytest
 from hub.sdk import Change, Fact, Instance, RegisterSource, csv_rows
 from hub.sdk.connector import FAULT
 from hub.stream import filing, registers
+from hub.stream.register_cache import RegisterCache
 from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance, until
 from tests.stream.test_file_drops import write
 
@@ -191,3 +194,77 @@ async def test_a_file_given_up_in_the_middle_does_not_confuse_the_next(
     assert told(changes(kafka, instance)) == Counter(("added", f"L{n}", "", "holder") for n in range(95))
     faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
     assert faults == ["the file cannot be read: ValueError"]
+
+
+async def test_a_register_whose_reading_breaks_off_is_read_again_and_nothing_of_it_is_called_a_repeat(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    source = Stumbling(instance, Folder(folder=str(inbox)))
+    first = {f"L{n}": "holder" for n in range(200)}
+    async with at_work(kafka, borrowed, source, tmp_path):
+        put(inbox, "1.csv", first)
+        await until(archived(inbox, 1))
+        source.after = 150  # of rows that are as they were, so that nothing is committed
+        put(inbox, "2.csv", {**first, "L199": "another"})
+        await until(archived(inbox, 2))
+    assert told(changes(kafka, instance)) - differences({}, first) == Counter(
+        [("changed", "L199", "holder", "another")]
+    )
+    assert not [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
+
+
+async def test_what_only_a_register_had_that_was_replaced_while_its_reader_died_is_removed(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    source = Stumbling(instance, Folder(folder=str(inbox)))
+    first = {f"L{n}": "holder" for n in range(200)}
+    third = {key: holder for key, holder in first.items() if key != "L7"}
+    async with at_work(kafka, borrowed, source, tmp_path):
+        put(inbox, "1.csv", first)
+        await until(archived(inbox, 1))
+        source.after, source.stumbled = 150, lambda: put(inbox, "2.csv", third)
+        put(inbox, "2.csv", {**first, "L199": "another"})
+        await until(lambda: not source.after)
+    async with at_work(kafka, borrowed, source, tmp_path):
+        await until(archived(inbox, 2))
+    assert told(changes(kafka, instance)) == differences({}, first) + differences(first, third)
+
+
+async def test_a_copy_that_fails_to_take_over_what_is_committed_reads_it_from_kafka(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    apply, calls = RegisterCache.apply, count(1)
+
+    def full(cache: RegisterCache, *args: Any) -> None:
+        if next(calls) == 3:
+            raise sqlite3.OperationalError("database or disk is full")
+        apply(cache, *args)
+
+    first = {f"L{n}": "holder" for n in range(200)}
+    second = {**first, "L100": "another"}
+    del second["L101"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RegisterCache, "apply", full)
+        async with at_work(kafka, borrowed, register(instance, inbox), tmp_path):
+            put(inbox, "1.csv", first)
+            await until(archived(inbox, 1))
+            put(inbox, "2.csv", second)
+            await until(archived(inbox, 2))
+    assert next(calls) > 3
+    assert told(changes(kafka, instance)) == differences({}, first) + differences(first, second)
+
+
+class Stumbling(Register):
+    """Cannot read on, once, after so many rows; `stumbled` is called just then."""
+
+    after = 0
+
+    def stumbled(self) -> None: ...
+
+    def read(self, file: TextIO) -> Iterable[Any]:
+        for number, row in enumerate(csv_rows(file)):
+            if number == self.after > 0:
+                self.after = 0
+                self.stumbled()
+                raise OSError
+            yield row
