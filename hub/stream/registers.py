@@ -64,9 +64,10 @@ class Registering(Filing):
         await off_loop(lambda: self._cache.begin(number), self._cache.abandon)
 
     def given_up(self) -> Position:
-        """The number is used up: entries that the file had are marked with it."""
+        """The number is used up: entries that the file had are marked with it. What it changed stays changed, so the
+        last file is no more what the register is."""
         left = self.position.settled()
-        return msgspec.structs.replace(left, number=left.number + 1)
+        return msgspec.structs.replace(left, number=left.number + 1, last="")
 
     def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> list[Output]:
         """Changes as raw records, and the entries as they are now."""

@@ -157,6 +157,22 @@ async def test_a_register_that_lost_most_entries_removes_nothing_and_is_quaranti
     assert faults == ["150 of 200 entries are missing: the file may be cut off, nothing is removed"]
 
 
+async def test_a_register_that_goes_back_after_one_that_was_given_up_tells_so(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    first = {f"L{n}": "holder" for n in range(200)}
+    async with at_work(kafka, borrowed, register(instance, inbox), tmp_path):
+        put(inbox, "1.csv", first)
+        await until(archived(inbox, 1))
+        put(inbox, "2.csv", {"L9": "another"})
+        await until(archived(inbox, 1, "quarantine"))
+        put(inbox, "3.csv", first)
+        await until(archived(inbox, 2))
+    assert told(changes(kafka, instance)) - differences({}, first) == Counter(
+        [("changed", "L9", "holder", "another"), ("changed", "L9", "another", "holder")]
+    )
+
+
 async def test_a_second_row_with_one_key_is_set_aside_also_when_it_is_read_again(
     kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
 ) -> None:
