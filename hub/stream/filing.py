@@ -63,6 +63,7 @@ class Filing:
         self._spool = spool
         self._place: Place | None = None
         self._reading: Reading | None = None
+        self._taken: Found | None = None
         self._seen: dict[str, tuple[Found, float]] = {}
 
     @property
@@ -155,14 +156,18 @@ class Filing:
         self.position = position
 
     async def set_aside(self, desk: Desk, file: Dropped, reason: str) -> None:
-        """Give a file up for a reason, as a raw record that becomes a dead letter, and move it to quarantine."""
+        """Give a file up, and move it to quarantine."""
         log.warning("file-quarantined", instance=desk.key, reason=reason)
+        await self._give_up(desk, file, reason)
+        await self._quarantine(desk, file)
+
+    async def _give_up(self, desk: Desk, file: Dropped, reason: str) -> None:
+        """Have the reason be a raw record that becomes a dead letter."""
         source, raw_id = self.connector, self.connector.raw_id(file, 0)
         output = raw_output(source, raw_id, raw_id, b"", file.attributes(0) | {FAULT: reason})
         position = msgspec.structs.replace(self.given_up(), refused=file.digest)
         await desk.commit([output], position.text())
         self.position = position
-        await self._quarantine(desk, file)
 
     async def _quarantine(self, desk: Desk, file: Dropped) -> None:
         """Move a file that is given up. Once it is out of the way it may come again, and is then read again."""
@@ -170,8 +175,16 @@ class Filing:
         await self.settle(desk, msgspec.structs.replace(self.position, refused=""))
 
     async def put_away(self, file: Dropped, folder: str) -> None:
-        """Move the file where it belongs, under a name that no other has; one that is gone is no matter."""
+        """Move the file where it belongs, under a name that no other has; one that is gone is no matter.
+
+        What lies there in its place by now is left, and its marker: that was not read, and is taken next.
+        """
         self._let_go()
+        self._spool.clear()
+        there = {found.name: found for found in await self.place.listed("*")}
+        if there.get(file.name, self._taken) != self._taken:
+            log.info("file-changed-since", instance=self.connector.key, digest=file.digest)
+            return
         name = PurePath(file.name)
         names = {file.name: f"{name.stem}.{file.digest[:8]}{name.suffix}"}
         if self.connector.marker:
@@ -183,7 +196,6 @@ class Filing:
             except Reject as reject:
                 if reject.kind != "file-gone":
                     raise
-        self._spool.clear()
 
     @property
     def place(self) -> Place:
@@ -198,8 +210,8 @@ class Filing:
         wanted = [found for found in listed.values() if fnmatchcase(found.name, source.pattern)]
         self._seen = {found.name: self._since(found) for found in wanted}
         if self.position.digest and self.position.name not in listed:
-            gone = Dropped(self.position.name, source.clock.now(), self.position.digest)
-            await self.set_aside(desk, gone, f"the file was taken away after row {self.position.row}")
+            reason = f"the file was taken away after row {self.position.row}"
+            await self.set_aside(desk, self._in_hand(), reason)
             return 0
         now = monotonic()
         ready = [one for one in wanted if source.is_complete(one, listed, now - self._seen[one.name][1])]
@@ -210,11 +222,16 @@ class Filing:
         every = source.instance.poll_every_s or source.every.total_seconds()
         return min(every, max(source.settled_after.total_seconds(), 0.05)) if wanted else every
 
+    def _in_hand(self) -> Dropped:
+        """The file that the position is in, where it is not there to be read on."""
+        return Dropped(self.position.name, self.connector.clock.now(), self.position.digest)
+
     def _since(self, found: Found) -> tuple[Found, float]:
         known = self._seen.get(found.name)
         return known if known and known[0] == found else (found, monotonic())
 
     async def _take(self, desk: Desk, found: Found) -> None:
+        self._taken = found
         file, path = await self._spool.fetch(self.place, found, desk.progress)
         if self.known(desk, file):
             log.info("file-taken-before", instance=desk.key, digest=file.digest)
@@ -224,9 +241,11 @@ class Filing:
             await self._quarantine(desk, file)
             return
         if self.position.digest != file.digest:
-            before = self.given_up() if self.position.digest else self.position
+            if self.position.digest:
+                reason = f"the file was changed after row {self.position.row}"
+                await self._give_up(desk, self._in_hand(), reason)
             self.position = msgspec.structs.replace(
-                before, digest=file.digest, name=file.name, row=0, read=0, size=found.size, refused=""
+                self.position, digest=file.digest, name=file.name, row=0, read=0, size=found.size, refused=""
             )
         elif self.position.row:
             log.info("file-resumed", instance=desk.key, row=self.position.row)

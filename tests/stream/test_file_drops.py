@@ -165,6 +165,42 @@ async def test_a_worker_that_dies_within_a_file_is_succeeded_without_skip_or_rep
     assert keys == [f"L{number}" for number in range(5_000)]
 
 
+async def test_a_file_that_is_replaced_while_it_is_read_is_not_put_away_unread(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    tonights = tmp_path / "tonights.csv"
+
+    class Overtaken(Marked):
+        def read(self, file: TextIO) -> Iterable[Any]:
+            yield from csv_rows(file)
+            if tonights.exists():
+                tonights.rename(inbox / "REF_1.csv")
+
+    write(tonights, licences(2, start=7))
+    write(inbox / "REF_1.csv", licences(3))
+    (inbox / "REF_1.csv.done").touch()
+    async with at_work(kafka, borrowed, drop(instance, inbox, Overtaken), tmp_path):
+        await until(lambda: list((inbox / "archive").glob("REF_1.*.csv")))
+    assert [key for key, *_ in landed(kafka, instance)] == ["L0", "L1", "L2", "L7", "L8"]
+
+
+async def test_a_file_that_is_replaced_when_a_worker_died_within_it_is_told_to_have_been(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    write(inbox / "REF_1.csv", licences(5_000))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "one"):
+        await until(lambda: landed(kafka, instance))
+    reached = len(landed(kafka, instance))
+    write(inbox / "REF_1.csv", [("new", "A Holder")])
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "two"):
+        await until(lambda: list((inbox / "archive").glob("*")))
+    found = landed(kafka, instance)[reached:]
+    assert [beside.get(FAULT, key) for key, _, beside in found] == [
+        f"the file was changed after row {reached}",
+        "new",
+    ]
+
+
 async def test_a_worker_that_was_overtaken_lands_nothing(
     kafka: str, instance: Instance, inbox: Path, tmp_path: Path
 ) -> None:
