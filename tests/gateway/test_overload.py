@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from time import monotonic
 from urllib.parse import urlsplit
@@ -70,6 +70,27 @@ def test_a_body_that_does_not_come_is_given_up(small: LiveHub) -> None:
         assert b" 408 " in line.recv(1024)
     assert monotonic() - began < 10
     assert until(lambda: not under_way(small))
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /healthz?",
+        b"GET /healthz HTTP/1.1\r\nhost: hub\r\nx-long: ",
+        b"POST /healthz HTTP/1.1\r\nhost: hub\r\ntransfer-encoding: chunked\r\n\r\n0\r\nx-long: ",
+    ],
+    ids=["an address", "a header", "a trailer"],
+)
+def test_a_head_that_does_not_end_is_not_read_on(small: LiveHub, begun: bytes) -> None:
+    where = urlsplit(small.gateway)
+    told = b""
+    with socket.create_connection((where.hostname, where.port), timeout=10) as line:
+        with suppress(ConnectionError):
+            line.sendall(begun + b"x" * (1 << 20))
+        with suppress(ConnectionError):
+            while data := line.recv(1024):
+                told += data
+    assert b" 431 " in told
 
 
 def test_connections_beyond_the_limit_are_turned_away_and_those_that_say_nothing_are_closed(
