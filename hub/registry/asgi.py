@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -22,6 +23,8 @@ _JUDGE = "/compatibility/subjects/{subject}/versions"
 def routes(registry: Registry) -> list[Route]:
     """Every path of the API, read or refused; paths start at the registry's root."""
     get = partial(_get, registry)
+    # Anybody may ask for a judgement, and it costs more than all else: one at a time.
+    judge = partial(_compatible, registry, asyncio.Semaphore(1))
     one, of_one = "/subjects/{subject}/versions/{number}", "/schemas/ids/{id}"
     return [
         _fixed("/", (200, {})),
@@ -38,8 +41,8 @@ def routes(registry: Registry) -> list[Route]:
         get(f"{one}/schema", api.version_text),
         get(f"{one}/referencedby", api.referenced_by),
         Route("/subjects/{subject}", partial(_look_up, registry), methods=["POST"]),
-        Route(_JUDGE, partial(_compatible, registry), methods=["POST"]),
-        Route(_JUDGE + "/{number}", partial(_compatible, registry), methods=["POST"]),
+        Route(_JUDGE, judge, methods=["POST"]),
+        Route(_JUDGE + "/{number}", judge, methods=["POST"]),
         Route("/config/{subject}", partial(_setting, registry, api.subject_config), methods=["GET"]),
         Route("/mode/{subject}", partial(_setting, registry, api.subject_mode), methods=["GET"]),
         *_refused(),
@@ -86,13 +89,14 @@ async def _look_up(registry: Registry, request: Request) -> Response:
     return _response(api.look_up(registry, request.path_params["subject"], body))
 
 
-async def _compatible(registry: Registry, request: Request) -> Response:
+async def _compatible(registry: Registry, turn: asyncio.Semaphore, request: Request) -> Response:
     body = await _body(request)
     if body is None:
         return _response(api.too_large())
     subject, number = request.path_params["subject"], request.path_params.get("number", "")
     judge = partial(api.compatible, registry, subject, number, body, _flag(request, "verbose"))
-    return _response(await run_in_threadpool(judge))
+    async with turn:
+        return _response(await run_in_threadpool(judge))
 
 
 async def _setting(registry: Registry, endpoint: Callable[..., api.Answer], request: Request) -> Response:

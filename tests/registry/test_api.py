@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
@@ -87,6 +92,26 @@ def test_compatibility_is_judged_on_request(client: TestClient, captured: Schema
         assert not answer["is_compatible"]
         assert "field branch" in answer["messages"][0]
     assert ask({"type": "record", "name": "x"})["error_code"] == 42201
+
+
+async def test_one_judgement_is_made_at_a_time_however_many_are_asked_for(
+    root: Path, captured: Schema
+) -> None:
+    meeting, met = threading.Barrier(2), []
+
+    class Watched(Registry):
+        def versions(self, subject: str) -> list[Schema]:
+            with suppress(threading.BrokenBarrierError):  # alone
+                meeting.wait(0.5)
+                met.append(subject)
+            return super().versions(subject)
+
+    app = Starlette(routes=list(routes(Watched.load(root / "schemas"))))
+    async with httpx2.AsyncClient(base_url="http://hub", transport=httpx2.ASGITransport(app)) as client:
+        path, body = f"/compatibility/subjects/{SUBJECT}/versions", {"schema": captured.text}
+        replies = await asyncio.gather(*(client.post(path, json=body) for _ in range(8)))
+    assert [reply.json() for reply in replies] == [{"is_compatible": True}] * 8
+    assert not met
 
 
 @pytest.mark.parametrize(
