@@ -145,12 +145,7 @@ def load(path: Path) -> Settings:
     """Read and validate. Raises Misconfigured with every problem found in the file."""
     if not path.is_file():
         raise Misconfigured([Problem(str(path), 0, "does not exist", "Name another with --config")])
-    try:
-        node = yaml.compose(path.read_text(), Loader=yaml.SafeLoader)
-        values = yaml.safe_load(path.read_text()) or {}
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 0
-        raise Misconfigured([Problem(path.name, line, f"not YAML: {error.problem}", "Mend it")]) from None
+    node, values = _parsed(path)
     lines = dict(_lines(node))
     try:
         settings = Settings(path, HubConfig.model_validate(values), lines)
@@ -176,6 +171,53 @@ def load(path: Path) -> Settings:
     if unknown:
         raise Misconfigured(unknown)
     return settings
+
+
+def _parsed(path: Path) -> tuple[yaml.Node | None, Any]:
+    """The document as nodes, which know their lines, and as values. Raises Misconfigured."""
+
+    def unreadable(line: int, what: str) -> Misconfigured:
+        return Misconfigured([Problem(path.name, line, what, "Mend it")])
+
+    written = path.read_bytes()
+    try:
+        text = written.decode()
+    except UnicodeDecodeError as error:
+        raise unreadable(written.count(b"\n", 0, error.start) + 1, "not UTF-8") from None
+    try:
+        node, values = yaml.compose(text, Loader=yaml.SafeLoader), yaml.safe_load(text) or {}
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise unreadable(line, f"not YAML: {error.reason}") from None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 0
+        raise unreadable(line, f"not YAML: {error.problem}") from None
+    repeated = [
+        Problem(
+            path.name,
+            again.start_mark.line + 1,
+            f"{again.value} is there already, in line {first.start_mark.line + 1}",
+            "Join the two, or give one another name: only the last would count",
+        )
+        for first, again in _repeated(node)
+    ]
+    if repeated:
+        raise Misconfigured(repeated)
+    return node, values
+
+
+def _repeated(node: yaml.Node | None) -> Iterator[tuple[yaml.Node, yaml.Node]]:
+    """Each key that its mapping has already, after the first of its name."""
+    if isinstance(node, yaml.MappingNode):
+        keys: dict[tuple[str, str], yaml.Node] = {}
+        for key, value in node.value:
+            first = keys.setdefault((key.tag, str(key.value)), key)
+            if first is not key:
+                yield first, key
+            yield from _repeated(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _repeated(value)
 
 
 def _lines(node: yaml.Node | None, place: Place = ()) -> Iterator[tuple[Place, int]]:

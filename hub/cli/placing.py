@@ -12,14 +12,16 @@ from pydantic import SecretStr
 
 from hub.cli.scaffolding import Answers
 
-_INSTANCES = re.compile(r"^instances:[ \t]*(\{\})?[ \t]*$", re.MULTILINE)
+_INSTANCES = re.compile(r"^instances:(?:[ \t]*\{\})?(?P<comment>[ \t]*(?:[ \t]#.*)?)$", re.MULTILINE)
 
 
 def place(config: Path, answers: Answers, party: str, port: int) -> str:
     """Add it; gives the instance's name. Secrets go to files of their own. Raises ValueError, OSError."""
     name = answers.name.replace("_", "-")
     text = config.read_text()
-    if re.search(rf"^  {re.escape(name)}:", text, re.MULTILINE):
+    before = _values(text)
+    instances = before.get("instances") or {}
+    if name in instances:
         raise ValueError(f"{config.name} has an instance named {name} already")
     entry = {
         name: {
@@ -32,11 +34,21 @@ def place(config: Path, answers: Answers, party: str, port: int) -> str:
     block = "".join(f"  {line}\n" for line in yaml.safe_dump(entry, sort_keys=False, width=110).splitlines())
     found = _INSTANCES.search(text)
     if found:
-        text = f"{text[: found.start()]}instances:\n{block.rstrip()}{text[found.end() :]}"
+        text = f"{text[: found.start()]}instances:{found['comment']}\n{block.rstrip()}{text[found.end() :]}"
     else:
         text = f"{text.rstrip()}\n\ninstances:\n{block}"
+    if _values(text) != before | {"instances": instances | entry}:
+        raise ValueError(f"{config.name} is written so that the instance must be added by hand:\n{block}")
     config.write_text(text)
     return name
+
+
+def _values(text: str) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = yaml.safe_load(text) or {}
+    except yaml.YAMLError:
+        raise ValueError("hub.yaml is not YAML; see `hub check`") from None
+    return values
 
 
 def write_route(routes: Path, answers: Answers) -> Path:

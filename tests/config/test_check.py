@@ -56,6 +56,15 @@ BROKEN = [
     ("hub.yaml", "delivery:", "deliveries:", "hub.yaml:", "deliveries"),
     (
         "hub.yaml",
+        "delivery:",
+        "instances: {}\ndelivery:",
+        "hub.yaml:",
+        "instances is there already, in line 9",
+    ),
+    ("hub.yaml", "    party: E08000025", "    party: T01\n    party: E08000025", "hub.yaml:13", "in line 12"),
+    ("hub.yaml", "connector: govuk_pay", "connector: govuk\x07pay", "hub.yaml:11", "not YAML"),
+    (
+        "hub.yaml",
         "connector: govuk_pay",
         "connector: govuk_pya",
         "hub.yaml:11",
@@ -105,6 +114,12 @@ def test_what_is_broken_is_named(project: Path, file: str, old: str, new: str, w
     assert where in result.output
     assert what in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_file_that_is_not_utf_8_is_named_with_its_line(project: Path) -> None:
+    (project / "hub.yaml").write_bytes("parties:\n  T01: {name: Café}\n".encode("latin-1"))
+    result = run("check", project)
+    assert (result.exit_code, result.output) == (2, "hub.yaml:2: not UTF-8. Mend it\n")
 
 
 def test_every_problem_is_told_at_once(project: Path) -> None:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from hub.cli.scaffolding import KINDS
+from hub.cli.placing import place
+from hub.cli.scaffolding import KINDS, Answers
 from tests.sdk.clone import clone, commit
 
 
@@ -95,3 +97,38 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     assert done.returncode == 1
     assert told in done.stderr
     assert not (project / "connectors" / "permits").exists()
+
+
+@pytest.mark.parametrize("heading", ["instances:", "instances: # our systems", "instances:   #"])
+def test_an_instance_is_added_to_those_that_are_there(tmp_path: Path, root: Path, heading: str) -> None:
+    config = written(tmp_path, root, f"{heading}\n  theirs: {{connector: govuk_pay, party: T01}}\n")
+    assert (
+        place(config, Answers.of("govuk_pay", "webhook", "payments.payment.captured"), "T01", 0)
+        == "govuk-pay"
+    )
+    assert list(yaml.safe_load(config.read_text())["instances"]) == ["govuk-pay", "theirs"]
+    assert heading in config.read_text()
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [
+        "instances: {theirs: {connector: govuk_pay, party: T01}}\n",
+        '"instances":\n  theirs: {connector: govuk_pay, party: T01}\n',
+        "instances:\n    theirs: {connector: govuk_pay, party: T01}\n",
+    ],
+)
+def test_an_instance_that_would_take_the_place_of_others_is_not_added(
+    tmp_path: Path, root: Path, instances: str
+) -> None:
+    config = written(tmp_path, root, instances)
+    with pytest.raises(ValueError, match="by hand:\n  govuk-pay:"):
+        place(config, Answers.of("govuk_pay", "webhook", "payments.payment.captured"), "T01", 0)
+    assert config.read_text() == instances
+
+
+def written(folder: Path, root: Path, text: str) -> Path:
+    (folder / "connectors").symlink_to(root / "connectors")
+    config = folder / "hub.yaml"
+    config.write_text(text)
+    return config
