@@ -23,11 +23,14 @@ def restart(data_dir: DataDir = DATA_DIR) -> None:
     the hub goes on as it is. The same as SIGHUP to `hub up`.
     """
     from hub.cli.supervisor import last_rollout
+    from hub.stream.broker.ownership import is_owned
 
     try:
         pid = json.loads((data_dir / RUNNING).read_text())["pid"]
     except FileNotFoundError:
         fail(f"no hub runs on {data_dir}. Start one with `hub up`, or name another with --data-dir")
+    if not is_owned(data_dir):  # it was killed, and its number may be another's by now
+        fail(f"the hub on {data_dir} has ended. Start it with `hub up`")
     before = last_rollout(data_dir)
     if before.state not in _OVER:
         fail("a restart is under way already; see `hub status`")
@@ -35,6 +38,8 @@ def restart(data_dir: DataDir = DATA_DIR) -> None:
         os.kill(pid, signal.SIGHUP)
     except ProcessLookupError:
         fail(f"the hub on {data_dir} has ended. Start it with `hub up`")
+    except PermissionError:
+        fail(f"the hub on {data_dir} is another user's. Restart it as that user")
     told, moved = "", monotonic()
     while (now := last_rollout(data_dir)).number == before.number or now.state not in _OVER:
         if now.number != before.number and now.told != told:

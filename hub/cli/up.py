@@ -166,10 +166,13 @@ def running_hub(
     from hub.loading import load_hub
     from hub.stream import topics
     from hub.stream.broker import BrokerError, open_broker
+    from hub.stream.broker.ownership import Ownership
 
     data_dir.mkdir(parents=True, exist_ok=True)
     _make_keys(data_dir)
     with _told(), ExitStack() as stack:
+        stack.callback(Ownership(data_dir, "a hub").release)
+        (data_dir / RUNNING).unlink(missing_ok=True)  # of one that was killed
         loaded = load_hub(config)
         settings = loaded.settings.config
         listener = stack.enter_context(_listening(settings.gateway.host, port))

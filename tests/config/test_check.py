@@ -132,6 +132,8 @@ def test_every_problem_is_told_at_once(project: Path) -> None:
 
 def test_hub_up_says_the_same_and_starts_nothing(project: Path) -> None:
     edit(project / "hub.yaml", "party: E08000025", "party: E08000099")
+    (project / "data").mkdir()
+    (project / "data" / "hub.json").write_text("{}")  # of one that was killed
     result = run("up", project)
     assert result.exit_code == 2
     assert "hub.yaml:12" in result.output

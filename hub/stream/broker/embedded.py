@@ -98,7 +98,7 @@ class EmbeddedBroker:
         self.stop()  # what is left of one that ended by itself
         jars = distribution.class_path(self._say)
         flags = self._cache_flags()
-        self._ownership = Ownership(self._home)
+        self._ownership = Ownership(self._home, "Kafka")
         try:
             end_predecessor(self._home / "broker.pid", self._mark)
             self._prepare(jars)

@@ -24,13 +24,15 @@ ours "$1" "$2" && kill -KILL "$1"
 _PATIENCE = 15  # seconds for a broker to write what it holds and end
 
 
-class Ownership:
-    """The right to run a broker on one directory, held as a file lock, which the kernel frees when we end."""
+_LOCK = "owner.lock"
 
-    def __init__(self, home: Path) -> None:
+
+class Ownership:
+    """The right to run `what` on one directory, held as a file lock, which the kernel frees when we end."""
+
+    def __init__(self, home: Path, what: str) -> None:
         home.mkdir(parents=True, exist_ok=True)
-        path = home / "owner.lock"
-        self._file: IO[str] = path.open("a+")
+        self._file: IO[str] = (home / _LOCK).open("a+")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -38,7 +40,7 @@ class Ownership:
             owner = self._file.read().strip() or "unknown"
             self._file.close()
             remedy = "Stop that one, or use another --data-dir"
-            raise BrokerError(f"process {owner} runs Kafka on {home} already", remedy) from None
+            raise BrokerError(f"process {owner} runs {what} on {home} already", remedy) from None
         self._file.truncate(0)
         self._file.write(str(os.getpid()))
         self._file.flush()
@@ -46,6 +48,18 @@ class Ownership:
     def release(self) -> None:
         """Let another have it."""
         self._file.close()
+
+
+def is_owned(home: Path) -> bool:
+    """Whether a process holds that right just now."""
+    try:
+        with (home / _LOCK).open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 class Guardian:
