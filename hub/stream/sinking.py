@@ -29,6 +29,7 @@ from hub.stream.raw import CASE, CAUSE, raw_output
 from hub.stream.recipients import Recipient
 from hub.stream.records import Output
 from hub.stream.register_cache import entry_output
+from hub.stream.replay import may_apply
 
 log = structlog.get_logger()
 
@@ -138,6 +139,8 @@ class _Recipient:
         return event_type in self._desk.types
 
     def takes(self, message: Message) -> bool:
+        if not may_apply(message.headers, self._desk.sink.instance.name):
+            return False
         try:
             return self._desk.sink.wants(message.event(self._registry))
         except Exception:  # noqa: BLE001 - `send` meets it again, and tells it

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from hub.cli.main import app
 from hub.stream.broker.ports import free_port
 from hub.testing.live import LiveHub, live_hub, until
 from tests.journeys.town_ledger.simulator import LedgerSimulator
@@ -108,3 +111,33 @@ def test_while_an_instance_is_paused_nothing_leaves_and_nothing_is_lost(
     assert len(ledger.bookings) == before
     town.client.post("/v1/instances/town/resume", {})
     assert until(lambda: set(booked(ledger)[before:]) == paid)
+
+
+def test_a_replay_reaches_the_council_and_of_its_sinks_only_those_that_the_plan_names(
+    town: LiveHub, tmp_path: Path
+) -> None:
+    def replay(*words: str) -> None:
+        hub, plan = ["--data-dir", str(town.data_dir)], str(tmp_path / f"plan-{len(words)}.json")
+        asked = ["--since", since, "--to", BIRMINGHAM, "--config", str(town.config), "--out", plan, *words]
+        for command in (["plan", *asked], ["run", plan, "--yes"]):
+            done = CliRunner().invoke(app, ["replay", *command, *hub])
+            assert done.exit_code == 0, done.output
+
+    def deliveries_to_the_sink(event: str) -> int:
+        known = {one["id"] for one in town.client.get("/v1/events", type=FEE)["items"]}
+        steps = town.client.get(f"/v1/events/{event}")["steps"] if event in known else ()
+        return sum((step["stage"], step["outcome"]) == ("sink", "delivered") for step in steps)
+
+    since, pay = datetime.now(UTC).isoformat(), town.simulators["birmingham-pay"]
+    with town.subscriber(BIRMINGHAM, types=[FEE]) as council:
+        pay.paid_payment("PREM/replayed", 1_000)
+        assert council.wait(lambda got: len(got) == 1, 60)
+        first = council.received[0].id
+        assert until(lambda: deliveries_to_the_sink(first) == 1)
+        replay()
+        replay("--sink", "town")
+        assert council.wait(lambda got: [one.id for one in got] == [first] * 3, 60)
+        pay.paid_payment("PREM/replayed", 1_000)  # when this has passed, all before it of its subject has
+        assert council.wait(lambda got: len(got) == 4, 60)
+        assert until(lambda: deliveries_to_the_sink(council.received[3].id) == 1)
+        assert deliveries_to_the_sink(first) == 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hub.delivery.message import REPLAY
 from hub.events.envelope import Event
 from hub.events.generated.licensing import FeePaid
 from hub.events.generated.payments import PaymentCreated
@@ -41,10 +42,12 @@ from hub.stream.pulling import work_of
 from hub.stream.raw import CASE, CAUSE, attributes_of
 from hub.stream.records import Output, Read
 from hub.stream.register_cache import entry_output
+from hub.stream.replay import SINKS
 from hub.stream.sinking import Sinks
 from hub.testing.in_memory import InMemory, drive
 from tests.stream.delivering_world import START, SimulatedKafka, Worker, until
 
+Headers = Iterable[tuple[str, bytes]]
 Simulate = Callable[[Coroutine[Any, Any, None]], None]
 MOMENT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -142,8 +145,8 @@ class World:
         sinks = Sinks(fleet, self.registry, 4, oversight, lambda: START + loop.time())
         return Worker(self.kafka, sinks)  # type: ignore[arg-type]  # the real recipients
 
-    def put(self, subject: str, **data: Any) -> Event:
-        """A fee in the inbox."""
+    def put(self, subject: str, beside: Headers = (), **data: Any) -> Event:
+        """A fee in the inbox, with headers beside its event's."""
         self.number += 1
         given = {"council": "x", "licence_reference": subject, "payment_id": "p", "amount": 100} | data
         paid = FeePaid(
@@ -153,7 +156,9 @@ class World:
         log = self.kafka.logs["inbox.x", 0]
         now = int(1000 * (START + asyncio.get_running_loop().time()))
         value = encode(self.registry.by_type(FeePaid.type), event.data)
-        read = Read("inbox.x", 0, len(log), now, subject.encode(), value, to_headers(event.envelope))
+        read = Read(
+            "inbox.x", 0, len(log), now, subject.encode(), value, [*to_headers(event.envelope), *beside]
+        )
         log.append(read)
         self.kafka.appended.set()
         self.kafka.appended = asyncio.Event()
@@ -195,6 +200,24 @@ def test_an_event_is_applied_once_under_its_id_and_what_came_of_it_is_landed_wit
             assert (output.topic, output.key) == ("raw.ledgers", event.envelope.subject.encode())
             assert json.loads(output.value or b"") == {"reference": event.envelope.subject}
         assert [outcome for outcome, _, _ in one.kafka.journal] == ["delivered"] * 9
+
+    simulate(run())
+
+
+def test_a_replay_goes_to_a_sink_only_where_it_names_its_instance(
+    registry: Registry, simulate: Simulate
+) -> None:
+    async def run() -> None:
+        one, system = world(registry)
+        async with one.worker():
+            await one.ready()
+            one.put("P-0", [(REPLAY, b"p1")])
+            one.put("P-0", [(REPLAY, b"p2"), (SINKS, b"another,one-more")])
+            named = one.put("P-0", [(REPLAY, b"p3"), (SINKS, b"another,one")])
+            later = one.put("P-0")
+            await until(lambda: len(system.booked) == 2, 2)
+        assert [key for _, key in system.booked] == [named.envelope.id, later.envelope.id]
+        assert [outcome for outcome, _, _ in one.kafka.journal] == ["delivered"] * 2
 
     simulate(run())
 
