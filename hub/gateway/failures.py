@@ -22,7 +22,8 @@ from hub.stream.editing import changes, contents_of, edited_copy, faults, value_
 from hub.stream.ingest import KafkaAway
 from hub.stream.jobs import Item
 from hub.stream.parked import ticket_of
-from hub.stream.reading import Message, read_one
+from hub.stream.picking import read_one
+from hub.stream.reading import Message
 from hub.stream.redrive import in_order, item_of
 from hub.stream.waiting import with_those_behind
 
@@ -215,7 +216,10 @@ async def _chosen(state: Gateway, asked: Chosen) -> list[Failure]:
 
 async def _read(state: Gateway, told: dict[str, Any]) -> tuple[Message | None, DeadLetter | None]:
     place = (told["position_topic"], told["position_partition"], told["position_offset"])
-    message = await asyncio.to_thread(read_one, state.servers, *place)
+    try:
+        message = await asyncio.to_thread(read_one, state.servers, *place)
+    except KafkaAway as away:
+        raise HTTPException(503, str(away), {"retry-after": "5"}) from None
     letter = DeadLetter.from_headers(message.headers()) if message else None
     return (message, letter) if letter and letter.id == told["id"] else (None, None)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from time import monotonic
 
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from hub.stream.reading import Message, at_end, new_consumer
+from hub.stream.ingest import KafkaAway
+from hub.stream.reading import Message, at_end, bounds, new_consumer
 
 #: Records to read on over rather than to begin anew.
 _NEAR = 1_000
@@ -57,6 +58,7 @@ class _Reader:
 
     def __init__(self, servers: str, topic: str, partition: int, offset: int) -> None:
         self.next = offset
+        self._place = servers, topic, partition
         self._read: deque[Message] = deque()
         self._consumer: Consumer = new_consumer(servers, ahead_kb=1_024)
         # Asking first has the client learn the partition's leader at once, and not a second later.
@@ -65,7 +67,7 @@ class _Reader:
         self._consumer.assign([place])
 
     def read(self, offset: int) -> Message | None:
-        """The record at `offset`, which is `next` or later; None where it is gone."""
+        """The record at `offset`, which is `next` or later; None where it is gone. Raises KafkaException."""
         until = monotonic() + _PATIENCE
         while monotonic() < until:
             if not self._read:
@@ -83,8 +85,22 @@ class _Reader:
                 self.next = message.offset() + 1
                 if message.offset() == offset:
                     return message
+        # Its leader may be slow, or a transaction before it open: only where the log ends says that it is gone.
+        if offset < bounds(*self._place)[1]:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return None
 
     def close(self) -> None:
         """Close the connection."""
         self._consumer.close()
+
+
+def read_one(servers: str, topic: str, partition: int, offset: int) -> Message | None:
+    """The record at an offset, or None where it is gone. Raises KafkaAway."""
+    picker = Picker(servers)
+    try:
+        return picker.pick(topic, partition, offset)
+    except KafkaException:
+        raise KafkaAway("Kafka does not answer") from None
+    finally:
+        picker.close()

@@ -1,4 +1,4 @@
-"""Reading topics outside the group: a whole partition, one record, a table that follows its topic."""
+"""Reading topics outside the group: a whole partition, or what came in a time."""
 
 from __future__ import annotations
 
@@ -176,17 +176,3 @@ def at_end(message: Message) -> bool:
     if error.code() == KafkaError._PARTITION_EOF:
         return True
     raise KafkaException(error)
-
-
-def read_one(servers: str, topic: str, partition: int, offset: int) -> Message | None:
-    """The record at an offset, or None where it is gone. Raises KafkaException."""
-    consumer = new_consumer(servers)
-    try:
-        consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        consumer.assign([TopicPartition(topic, partition, offset)])
-        message = consumer.poll(10)
-        if message is None or at_end(message):
-            return None
-        return message if message.offset() == offset else None
-    finally:
-        consumer.close()
