@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
-from typing import Any
+from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -17,67 +17,71 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 _LARGEST_HEAD = 64 << 10
 
 
-def patient(seconds: float, connections: int) -> type[asyncio.Protocol]:
+class Patient(HttpToolsProtocol):
     """uvicorn's protocol, but that it cuts off what has not sent a whole request `seconds` after it began to.
 
-    uvicorn has such a limit only between requests, and none of the length of a head. Connections beyond
-    `connections` are turned away unread.
+    uvicorn has such a limit only between requests, and none of the length of a head. Connections beyond `most` are
+    turned away unread.
     """
 
-    class Patient(HttpToolsProtocol):
-        _late: asyncio.TimerHandle | None = None
-        _head = 0
+    seconds: ClassVar[float]
+    most: ClassVar[int]
+    _late: asyncio.TimerHandle | None = None
+    _head = 0
 
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            if len(self.connections) > connections:
-                transport.write(_TOO_MANY)
-                transport.close()
-            else:
-                self._expect()
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        if len(self.connections) > self.most:
+            transport.write(_TOO_MANY)
+            transport.close()
+        else:
+            self._expect()
 
-        def data_received(self, data: bytes) -> None:
-            if self._late is None:
-                self._expect()
-            self._head += len(data)
-            super().data_received(data)
-            if self._head > _LARGEST_HEAD and not self.transport.is_closing():
-                if self.cycle is None or self.cycle.response_complete:
-                    self.transport.write(_TOO_LARGE)
-                self.transport.close()
+    def data_received(self, data: bytes) -> None:
+        if self._late is None:
+            self._expect()
+        self._head += len(data)
+        super().data_received(data)
+        if self._head > _LARGEST_HEAD and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
-        def on_message_begin(self) -> None:
-            self._head = 0
-            if self._late is None:
-                self._expect()
-            super().on_message_begin()
+    def on_message_begin(self) -> None:
+        self._head = 0
+        if self._late is None:
+            self._expect()
+        super().on_message_begin()
 
-        def on_headers_complete(self) -> None:
-            self._head = 0
-            super().on_headers_complete()
+    def on_headers_complete(self) -> None:
+        self._head = 0
+        super().on_headers_complete()
 
-        def on_body(self, body: bytes) -> None:
-            self._head = 0
-            super().on_body(body)
+    def on_body(self, body: bytes) -> None:
+        self._head = 0
+        super().on_body(body)
 
-        def on_message_complete(self) -> None:
-            self._head = 0
-            self._arrived()
-            super().on_message_complete()
+    def on_message_complete(self) -> None:
+        self._head = 0
+        self._arrived()
+        super().on_message_complete()
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._arrived()
-            super().connection_lost(exc)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._arrived()
+        super().connection_lost(exc)
 
-        def _expect(self) -> None:
-            self._late = self.loop.call_later(seconds, self.transport.abort)
+    def _expect(self) -> None:
+        self._late = self.loop.call_later(self.seconds, self.transport.abort)
 
-        def _arrived(self) -> None:
-            if self._late is not None:
-                self._late.cancel()
-                self._late = None
+    def _arrived(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
 
-    return Patient
+
+def patient(seconds: float, most: int) -> type[asyncio.Protocol]:
+    """The protocol with these limits."""
+    return type("Limited", (Patient,), {"seconds": seconds, "most": most})
 
 
 def allow_files() -> int:
