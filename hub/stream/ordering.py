@@ -99,7 +99,7 @@ class _Place:
     def turn(self, row: int, record: Record) -> tuple[list[Output], bool]:
         """What is written for a row, and whether that is all that comes of it here."""
         fault = self.faults.get(row)
-        if fault is None and row not in self.met and ticket_of(record.headers) is None:
+        if fault is None and row not in self.met and not self._numbered(record):
             return [], False
         if self.held.turn(self.route, record) is not Turn.GO:
             return self.held.set_aside(
@@ -108,6 +108,11 @@ class _Place:
         if fault is not None:
             return self.held.failed(self.route, record, self.letter(record, fault)), True
         return self.held.passed(self.route, record), False
+
+    def _numbered(self, record: Record) -> bool:
+        """Whether it has a number here: one of another route is for that route alone."""
+        ticket = ticket_of(record.headers)
+        return ticket is not None and ticket.place == self.route
 
     def _waiting(self, row: int, record: Record, waits: Reject) -> DeadLetter:
         return self.letter(record, Refused(row, self.route, waits.reason, waits.field, waits.kind))

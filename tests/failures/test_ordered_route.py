@@ -31,14 +31,15 @@ KIND = "payments.payment.captured"
 
 
 class World:
-    """A route stage with one ordered route and one that is not, both of which refuse the amounts in `ill`."""
+    """A route stage with ordered routes and one that is not, all of which refuse the amounts in `ill`."""
 
-    def __init__(self, kafka: str) -> None:
+    def __init__(self, kafka: str, ordered: Sequence[str] = ("in-order",)) -> None:
         self.ill: set[int] = set()
+        self.names = (*ordered, "as-it-comes")
         fee = {"python": self._mapped, "reads": ("amount", "payment_id"), "emits": "licensing.fee.paid"}
         routes = [
-            Route("in-order", (KIND,), lit(COUNCIL), ordered=True, **fee),  # type: ignore[arg-type]
-            Route("as-it-comes", (KIND,), lit(COUNCIL), **fee),  # type: ignore[arg-type]
+            Route(name, (KIND,), lit(COUNCIL), ordered=name in ordered, **fee)  # type: ignore[arg-type]
+            for name in self.names
         ]
         compiled = [one for route in routes for one in compile_route(route, REGISTRY)]
         engine = Engine(compiled, [COUNCIL], REGISTRY)
@@ -90,7 +91,7 @@ class World:
 
     def shown(self, outputs: Sequence[Output | Outputs]) -> dict[str, list[Any]]:
         """Amounts per route, dead letters, and the ids of events of which it says that they were unrouted."""
-        found: dict[str, list[Any]] = {"in-order": [], "as-it-comes": [], "dead": [], "unrouted": []}
+        found: dict[str, list[Any]] = {name: [] for name in (*self.names, "dead", "unrouted")}
         for output in singly(outputs):
             if output.topic == topics.JOURNAL:
                 told = entries(output.value or b"")
@@ -148,6 +149,26 @@ def test_redriven_in_any_order_they_pass_in_order_and_the_subject_is_free_again(
         waiting = found["dead"]
     assert passed == [1, 2, 3]
     assert world.take([world.record(4, subject=1)])["in-order"] == [4]
+
+
+@pytest.mark.parametrize("passed_already", [False, True])
+def test_what_is_redriven_at_one_ordered_route_is_no_matter_of_another(
+    kafka: str, passed_already: bool
+) -> None:
+    topics.ensure(kafka, topics.declare(HubConfig(), [], []))
+    world = World(kafka, ordered=("one", "other"))
+    failed = [world.set_aside(world.record(1, subject=1)), world.take([world.record(2, subject=1)])]
+    dead = {at: one for found in failed for at, one in zip(places(found), found["dead"], strict=True)}
+    if passed_already:
+        assert world.take([world.again(dead["other", 1])])["other"] == [1]
+    first = world.take([world.again(dead["one", 1])])
+    assert (first["one"], first["other"], first["dead"]) == ([1], [], [])
+    rest = [dead["one", 2], *([] if passed_already else [dead["other", 1]]), dead["other", 2]]
+    found = world.take([world.again(one) for one in rest])
+    assert (found["one"], found["dead"]) == ([2], [])
+    assert found["other"] == ([2] if passed_already else [1, 2])
+    later = world.take([world.record(3, subject=1)])
+    assert (later["one"], later["other"]) == ([3], [3])
 
 
 def test_what_did_not_commit_parks_nothing(world: World) -> None:
