@@ -19,6 +19,7 @@ from hub.stream import topics
 from hub.stream.parked import Held, Parked, Turn
 from hub.stream.raw import CASE, CAUSE, INSTANCE, RAW_ID, SOURCE, attributes_of, beside
 from hub.stream.records import Batch, Output, Outputs, Record
+from hub.stream.redrive import REDRIVE
 from hub.stream.routing import Routing, routed
 from hub.stream.seen import Seen, Window
 from hub.stream.stage import Entries, dead_letter_outputs
@@ -130,11 +131,11 @@ class Translate:
         """The mark of a record that is to be set aside; None where it lies in the topic twice, and has been.
 
         The gateway's producer writes a record again, as it is, where Kafka was too slow to confirm it. What a source
-        sends again has another time.
+        sends again has another time, and what is redriven is told by the dead letter that it was.
         """
         if not (raw_id := header(record.headers, RAW_ID)):
             return []  # not ours
-        mark = Seen.mark(derive(record.topic, raw_id, str(record.timestamp)))
+        mark = Seen.mark(derive(record.topic, raw_id, str(record.timestamp), header(record.headers, REDRIVE)))
         if mark in seen:
             return None
         seen.add(mark)
