@@ -160,6 +160,10 @@ async def _play(run: Run, lab: Laboratory, report: Report, say: Say) -> None:
                 report.unknown.append("nothing was accepted any more, and faults were left out")
                 break
             report.struck.append(await _strike(act, lab, run.seed, say))
+        missed, lab.missed = lab.missed, []
+        for name in missed:  # once more, alone
+            report.struck.append(await _strike(script.Act(lab.progress, (name,)), lab, run.seed, say))
+        report.unknown += [f"{name} never struck" for name in lab.missed]
         await reached(run.events)
         lab.generator.enough = lab.registers.enough = True
         await _finish(sending[:2], lab)

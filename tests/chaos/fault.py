@@ -36,6 +36,8 @@ class Laboratory:
     """Records that were written into topics past the hub."""
     notes: list[str] = field(default_factory=list)
     """What was noticed and is no matter of sets."""
+    missed: list[str] = field(default_factory=list)
+    """Faults that found nothing to strike, in the company of others, say."""
 
     @property
     def progress(self) -> int:

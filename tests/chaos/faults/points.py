@@ -29,7 +29,7 @@ class _AtPoint(Fault):
     async def last(self, lab: Laboratory) -> None:
         """Until it has died."""
         if not await self.victim.gone(self.most):
-            lab.notes.append(f"{self.name}: {self.victim.name} never came to its fail point")
+            lab.missed.append(self.name)
 
     async def end(self, lab: Laboratory) -> None:
         """Start it again as it should be."""

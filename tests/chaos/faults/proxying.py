@@ -32,7 +32,11 @@ class _Ruled(Fault):
         if not self.times:
             await super().last(lab)
         elif not await lab.stage.proxy.strikes(self.rule, self.times, 20.0):
-            lab.notes.append(f"{self.name} struck {lab.stage.proxy.struck.get(self.rule, 0)} times only")
+            struck = lab.stage.proxy.struck.get(self.rule, 0)
+            if struck:
+                lab.notes.append(f"{self.name} struck {struck} times only")
+            else:
+                lab.missed.append(self.name)
 
     async def end(self, lab: Laboratory) -> None:
         """Take it away."""
