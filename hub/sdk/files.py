@@ -38,7 +38,8 @@ class FileDropSource(Source[C, R], Generic[C, R]):
     On the worker that holds the instance, every `every`:
 
     1. the files that match `pattern` are listed and, oldest first, each that is complete is taken: one whose size
-       and time did not change for `settled_after`, or, with `marker`, one beside which the marker lies;
+       and time did not change for `settled_after`, or, with `marker`, one beside which the marker lies. One whose
+       name is not printable, or has a backslash, is passed over, which the log tells;
     2. it is copied to local disk and hashed. **The same bytes twice are one file**: a repeat is archived and
        tells nothing;
     3. `read` yields its rows, in a thread of its own. They are landed in Kafka by the thousand, each thousand in

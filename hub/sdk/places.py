@@ -39,7 +39,7 @@ class Place(Protocol):
     """
 
     async def listed(self, pattern: str) -> list[Found]:
-        """The regular files whose names match, case and all, oldest first."""
+        """The regular files whose names match, case and all, oldest first; also those whose names are not bare."""
 
     def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
         """The bytes from `offset` on, in pieces."""
@@ -88,9 +88,14 @@ class FileSettings(ConnectorConfig):
         return SftpPlace(self) if self.sftp_host else LocalPlace(Path(self.folder))
 
 
+def is_bare(name: str) -> bool:
+    """Whether it is a bare file name: no path, no hidden file, and all of it text that can be printed."""
+    return bool(name) and not name.startswith(".") and not {"/", "\\"} & set(name) and name.isprintable()
+
+
 def checked(name: str) -> str:
-    """A bare file name. Raises Reject for a path, a hidden file, or a name with control characters."""
-    if not name or name.startswith(".") or "/" in name or "\\" in name or not name.isprintable():
+    """A name that is bare. Raises Reject for any other."""
+    if not is_bare(name):
         raise Reject("a file's name is not a bare name", field="name", kind="file-name")
     return name
 
@@ -255,7 +260,7 @@ class SftpPlace:
                 connect_timeout=20,
                 keepalive_interval=15,
             )
-            self._client = await self._connection.start_sftp_client()
+            self._client = await self._connection.start_sftp_client(path_errors="surrogateescape")
             return self._client
 
     async def _failed(self, error: Exception, what: str) -> HubError:

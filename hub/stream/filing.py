@@ -14,7 +14,7 @@ import structlog
 from hub.sdk.connector import FAULT
 from hub.sdk.errors import HubError, Reject
 from hub.sdk.files import Dropped, FileDropSource
-from hub.sdk.places import Found, Place
+from hub.sdk.places import Found, Place, is_bare
 from hub.sdk.rows import BadRow, encoded
 from hub.stream.instances import Desk
 from hub.stream.off_loop import off_loop
@@ -65,6 +65,7 @@ class Filing:
         self._reading: Reading | None = None
         self._taken: Found | None = None
         self._seen: dict[str, tuple[Found, float]] = {}
+        self._passed_over = 0
 
     @property
     def patience(self) -> float:
@@ -181,8 +182,8 @@ class Filing:
         """
         self._let_go()
         self._spool.clear()
-        there = {found.name: found for found in await self.place.listed("*")}
-        if there.get(file.name, self._taken) != self._taken:
+        there = (await self._listed()).get(file.name, self._taken)
+        if there != self._taken:
             log.info("file-changed-since", instance=self.connector.key, digest=file.digest)
             return
         name = PurePath(file.name)
@@ -206,7 +207,7 @@ class Filing:
 
     async def _look(self, desk: Desk) -> float:
         source = self.connector
-        listed = {found.name: found for found in await self.place.listed("*")}
+        listed = await self._listed()
         wanted = [found for found in listed.values() if fnmatchcase(found.name, source.pattern)]
         self._seen = {found.name: self._since(found) for found in wanted}
         if self.position.digest and self.position.name not in listed:
@@ -221,6 +222,15 @@ class Filing:
             return 0
         every = source.instance.poll_every_s or source.every.total_seconds()
         return min(every, max(source.settled_after.total_seconds(), 0.05)) if wanted else every
+
+    async def _listed(self) -> dict[str, Found]:
+        """What lies there, by name. What has a name that no place takes must not hold up the rest."""
+        found = await self.place.listed("*")
+        listed = {one.name: one for one in found if is_bare(one.name)}
+        before, self._passed_over = self._passed_over, len(found) - len(listed)
+        if self._passed_over > before:
+            log.warning("files-passed-over", instance=self.connector.key, count=self._passed_over)
+        return listed
 
     def _in_hand(self) -> Dropped:
         """The file that the position is in, where it is not there to be read on."""

@@ -135,6 +135,16 @@ class FileDropContract(Contract):
             await drive(source, memory, tmp_path)
             assert _subjects(source, memory) == made
 
+    async def test_a_file_with_a_name_that_nobody_can_print_holds_up_no_other(self, tmp_path: Path) -> None:
+        async with self._world() as (simulator, source):
+            name = Path(simulator.file_name.format(n=0))
+            for odd in ("\u00a0", "\u200b", "\\", "\udcff"):  # the last is a byte that is no UTF-8
+                simulator.drop(f"{name.stem}{odd}{name.suffix}", b"")
+            made, memory = simulator.populate(3), InMemory()
+            await drive(source, memory, tmp_path)
+            assert _subjects(source, memory) == made
+            assert len(simulator.files()) == 4
+
     def _hasty(self, simulator: FileSimulator) -> Any:
         """A source that waits for nothing."""
         source = self.made(simulator)
