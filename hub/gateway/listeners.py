@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -25,8 +26,12 @@ RECEIVED = Counter(
     "hub_mllp_messages_total", "HL7 messages by instance and answer", [INSTANCE_LABEL, "answer"]
 )
 
-#: Connections of one listener at a time; more are closed at once.
+#: Connections of one listener at a time; for one more, the one that was silent longest is closed.
 _MOST = 100
+
+#: A sender that went without a word is found within two minutes: these, in seconds and number, where the system has
+#: them.
+_KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
 
 
 @asynccontextmanager
@@ -54,7 +59,8 @@ class _Door:
         self._source = source
         self._ingest = ingest
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        #: The one that was silent longest comes first.
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def open(self) -> int:
         """Listen; gives the port."""
@@ -89,24 +95,37 @@ class _Door:
         task = asyncio.current_task()
         assert task is not None
         try:
-            if peer[0] not in self._settings.allow_from or len(self._connections) >= _MOST:
+            if peer[0] not in self._settings.allow_from:
                 log.warning("mllp-refused", instance=self.instance, address=peer[0])
                 return
-            self._connections.add(task)
-            await self._converse(reader, writer)
+            if len(self._connections) >= _MOST:
+                self._let_one_go()
+            self._connections[task] = writer
+            _keep_alive(writer)
+            await self._converse(task, reader, writer)
         except Unframed as error:
             log.warning("mllp-unframed", instance=self.instance, reason=str(error))
-        except ConnectionError:
-            pass  # the sender went; what it was not told, it sends again
+        except OSError:
+            pass  # the sender went, or answers no more; what it was not told, it sends again
         finally:
-            self._connections.discard(task)
+            self._connections.pop(task, None)
             writer.close()
-            with suppress(ConnectionError):
+            with suppress(OSError):
                 await writer.wait_closed()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _let_one_go(self) -> None:
+        """Its sender, if it is still there, connects again, and sends again what was not acknowledged."""
+        writer = self._connections.pop(next(iter(self._connections)))
+        log.warning("mllp-let-go", instance=self.instance)
+        writer.transport.abort()
+
+    async def _converse(
+        self, task: asyncio.Task[None], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         framer = Framer(self._source.largest)
         while data := await reader.read(65_536):
+            if self._connections.pop(task, None):
+                self._connections[task] = writer
             for body in framer.feed(data):
                 writer.write(framed(await self._take(body)))
                 await writer.drain()
@@ -130,3 +149,11 @@ class _Door:
         RECEIVED.labels(self.instance, "later" if later else "rejected" if fault else "accepted").inc()
         control_id = raw_id.replace("-", "")[:20] or "0"
         return acknowledgement(body, source.clock.now(), control_id, fault, later)
+
+
+def _keep_alive(writer: asyncio.StreamWriter) -> None:
+    connection = writer.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEP_ALIVE.items():
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

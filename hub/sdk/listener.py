@@ -37,7 +37,8 @@ class ListenerSource(Source[C, R], Generic[C, R]):
     - `check` raised `Reject`: `AE` with its field and reason, nothing kept. Keep it to what the sender must hear at
       once (wrong message type, no control id): what is landed can be mended and replayed, what is refused not.
     - Kafka is away: `AR` with 207, which tells the sender to try again.
-    - bytes outside a frame, or a frame over `largest`: the connection is closed.
+    - bytes outside a frame, or a frame over `largest`: the connection is closed. So is, for one over a hundred, the
+      one that was silent longest, and one whose sender does not answer for two minutes.
 
     Later, in a worker, `parse` (override it: the bytes are not JSON; `hub.sdk.hl7.Message.parse` reads them) and
     `events`.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ from hub.stream.conditions import Conditions
 from hub.stream.ingest import Ingest
 from hub.stream.reading import read_all
 from tests.stream.at_work import make_topics
+
+_CONNECTIONS = Path("/proc/net/tcp")
 
 
 class Referral(Record):
@@ -55,6 +58,7 @@ class Sender:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
         self.port = int(writer.get_extra_info("peername")[1])
+        self.own_port = int(writer.get_extra_info("sockname")[1])
         self._framer = Framer()
         self._replies: list[Message] = []
 
@@ -81,13 +85,18 @@ async def connected(connector: str, servers: str, **settings: object) -> AsyncIt
     instance = Instance("hospital", connector, "E08000025")
     ingest = Ingest(servers, timeout=2.0 if servers.endswith(":1") else 30.0)
     fleet = Fleet({"hospital": Member(instance, (Referrals(instance, config),))})
-    async with listening(fleet, ingest, Conditions(ingest.put)) as ports:
-        reader, writer = await asyncio.open_connection("127.0.0.1", ports["hospital"])
-        try:
-            yield Sender(reader, writer)
-        finally:
-            writer.close()
+    async with listening(fleet, ingest, Conditions(ingest.put)) as ports, joined(ports["hospital"]) as sender:
+        yield sender
     ingest.close()
+
+
+@asynccontextmanager
+async def joined(port: int) -> AsyncIterator[Sender]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield Sender(reader, writer)
+    finally:
+        writer.close()
 
 
 def kept(kafka: str, connector: str) -> dict[bytes, str]:
@@ -146,6 +155,32 @@ async def test_a_sender_from_elsewhere_is_hung_up_on(kafka: str, connector: str)
     async with connected(connector, kafka, allow_from=("10.0.0.1",)) as sender:
         with pytest.raises(ConnectionError):
             await sender.send(referral())
+
+
+async def test_one_connection_too_many_costs_the_one_that_was_silent_longest(connector: str) -> None:
+    refused = referral(kind="ADT^A01")  # answered without Kafka
+    async with connected(connector, "127.0.0.1:1") as first, AsyncExitStack() as stack:
+        await first.send(refused)
+        others = [await stack.enter_async_context(joined(first.port)) for _ in range(99)]
+        for sender in (*others, first):
+            await sender.send(refused)
+        one_more = await stack.enter_async_context(joined(first.port))
+        assert (await one_more.send(refused)).get("MSA-1") == "AE"
+        with pytest.raises(ConnectionError):
+            await others[0].reply()
+        for sender in (*others[1:], first):
+            assert (await sender.send(refused)).get("MSA-1") == "AE"
+
+
+@pytest.mark.skipif(not _CONNECTIONS.exists(), reason="the system does not tell which timers run")
+async def test_a_sender_that_went_without_a_word_is_looked_for(connector: str) -> None:
+    async with connected(connector, "127.0.0.1:1") as sender:
+        await sender.send(referral(kind="ADT^A01"))
+        timers = {
+            (int(local[-4:], 16), int(remote[-4:], 16)): timer[:2]
+            for _, local, remote, _, _, timer, *_ in map(str.split, _CONNECTIONS.open().readlines()[1:])
+        }
+    assert timers[sender.port, sender.own_port] == "02", "2 is that of TCP keep-alive"
 
 
 @pytest.mark.parametrize("data", [b"MSH|no frame", b"\x0b" + b"x" * 10_000, framed(b"x" * 5_000)])
