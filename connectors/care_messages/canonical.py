@@ -23,6 +23,9 @@ Request = ReferralRequested | ReferralUpdated | ReferralCancelled
 Answer = ReferralAccepted | ReferralRejected
 Referral = Request | Answer
 
+#: System of the ids of services in the Directory of Services (DOS), by which BaRS routes.
+SERVICE_ID = "https://fhir.nhs.uk/Id/dos-service-id"
+
 KINDS = (ReferralRequested, ReferralUpdated, ReferralCancelled, ReferralAccepted, ReferralRejected)
 
 
@@ -81,6 +84,11 @@ def hl7_address(application: str, facility: str) -> str:
 def is_hl7(address: str) -> bool:
     """Whether an address is that of an HL7 v2 system; others speak FHIR."""
     return address.startswith("hl7:")
+
+
+def is_service(address: str) -> bool:
+    """Whether an address is that of a service in the DOS."""
+    return address.startswith(f"{SERVICE_ID}|")
 
 
 def hl7_names(address: str) -> tuple[str, str]:

@@ -19,6 +19,8 @@ HOSPITAL = "https://fhir.nhs.uk/Id/dos-service-id|2000000201"
 COUNCIL = "https://fhir.nhs.uk/Id/dos-service-id|2000000302"
 WARD = "hl7:WARDDESK|ST%20EBBA"
 DESK = "hl7:LIQUID|EXAMPLE%20COUNCIL"
+#: DOS service ids under which BaRS knows the two that speak HL7 v2.
+SERVICE_IDS = {WARD: "2000000403", DESK: COUNCIL.rpartition("|")[2]}
 
 
 @dataclass

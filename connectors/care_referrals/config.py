@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
+from connectors.care_messages.canonical import is_service
 from connectors.care_messages.settings import CareSettings
 from hub.sdk import ListenerSettings
 
@@ -15,6 +16,12 @@ class Config(CareSettings, ListenerSettings):
 
     speaks: tuple[Literal["bars", "mllp"], ...] = Field(
         default=("bars",), description="What the partner speaks; settings of the other may be left out."
+    )
+    service_ids: dict[str, str] = Field(
+        default={},
+        validate_default=True,
+        description="DOS service id of each HL7 address in `addresses` and `partners`, by address: the BaRS proxy "
+        "routes by these alone, and an answer to one of them goes to the HL7 system behind it.",
     )
     inbound_token: SecretStr | None = Field(
         default=None, description="Bearer token with which the BaRS proxy calls the hub."
@@ -51,3 +58,18 @@ class Config(CareSettings, ListenerSettings):
     hl7_version: str = Field(
         default="2.4", pattern=r"^2\.\d(\.\d)?$", description="Version of HL7 v2 that is written (MSH-12)."
     )
+
+    @field_validator("service_ids")
+    @classmethod
+    def _lead_both_ways(cls, ids: dict[str, str], info: ValidationInfo) -> dict[str, str]:
+        if "bars" not in info.data.get("speaks", ()):
+            return ids
+        theirs, ours = (
+            [address for address in info.data.get(name, ()) if not is_service(address)]
+            for name in ("addresses", "partners")
+        )
+        if any(address not in ids for address in theirs + ours):
+            raise ValueError("an HL7 address of a partner that speaks BaRS has no service id")
+        if len({ids[address] for address in ours}) < len(ours):
+            raise ValueError("one service id stands for two HL7 systems: an answer could be for either")
+        return ids

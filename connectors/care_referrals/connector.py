@@ -16,6 +16,8 @@ from connectors.care_referrals.config import Config
 from connectors.care_referrals.mapping import (
     FHIR_JSON,
     MIRRORED,
+    between_services,
+    between_systems,
     capabilities,
     check_headers,
     issues,
@@ -109,7 +111,8 @@ class BarsMessages(WebhookSource[Config, Bundle]):
 
     def events(self, record: Bundle) -> Iterator[Fact]:
         """One fact per message."""
-        yield fact(bundles.read(record), self.config.partners, self.config.organisation)
+        told = between_systems(bundles.read(record), self.config)
+        yield fact(told, self.config.partners, self.config.organisation)
 
 
 class BarsPartner(CarePartner[Config]):
@@ -144,6 +147,7 @@ class BarsPartner(CarePartner[Config]):
 
     async def send(self, event: Event, data: Referral, key: str) -> Receipt:
         """POST the message."""
+        data = between_services(data, self.config.service_ids)
         body, headers = write_fhir.bundle(data, key), request_headers(data, key)
         try:
             answer = await self.http.send("POST", "/$process-message", content=body, headers=headers)

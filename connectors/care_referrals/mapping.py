@@ -9,12 +9,14 @@ import json
 import re
 import uuid
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from connectors.care_messages.bundles import ODS_CODE, correlation
-from connectors.care_messages.canonical import Referral
+from connectors.care_messages.canonical import SERVICE_ID, Referral, Told, is_service
 from connectors.care_messages.write_fhir import kind_and_reason
+from connectors.care_referrals.config import Config
 from hub.sdk import Reject
 
 FHIR_JSON = "application/fhir+json"
@@ -46,6 +48,40 @@ def check_headers(headers: Mapping[str, str]) -> None:
         known = False
     if not known:
         raise Reject(f"{name}: is missing or not base64 of a service id", field=name, kind="value")
+
+
+def between_services(event: Referral, ids: Mapping[str, str]) -> Referral:
+    """The event as the proxy can route it and its answer: each HL7 address by the DOS service id that it has in
+    `ids`. Raises Reject where it has none."""
+    sender = _service("sender_address", event.sender_address, ids)
+    recipient = _service("recipient_address", event.recipient_address, ids)
+    return event.model_copy(update={"sender_address": sender, "recipient_address": recipient})
+
+
+def _service(name: str, address: str, ids: Mapping[str, str]) -> str:
+    if is_service(address):
+        return address
+    if address not in ids:
+        raise Reject(
+            f"{name}: has no DOS service id: check `service_ids`", field=name, kind="unknown-service"
+        )
+    return f"{SERVICE_ID}|{ids[address]}"
+
+
+def between_systems(told: Told, config: Config) -> Told:
+    """The other way round: a message to a service that stands for an HL7 system of ours is for that system, and comes
+    from the partner as that system knows it."""
+    sender, recipient = told.values["sender_address"], told.values["recipient_address"]
+    system = _system(recipient, config.partners, config.service_ids)
+    if recipient in config.partners or system == recipient:
+        return told
+    known = {"sender_address": _system(sender, config.addresses, config.service_ids)}
+    return replace(told, values={**told.values, **known, "recipient_address": system})
+
+
+def _system(service: str, among: Iterable[str], ids: Mapping[str, str]) -> str:
+    systems = {f"{SERVICE_ID}|{ids[address]}": address for address in among if address in ids}
+    return systems.get(service, service)
 
 
 def request_headers(event: Referral, key: str) -> dict[str, str]:

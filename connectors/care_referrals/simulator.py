@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +22,16 @@ from starlette.requests import Request as Incoming
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation, resource
+from connectors.care_messages.canonical import SERVICE_ID
+from connectors.care_messages.samples import (
+    COUNCIL,
+    DESK,
+    HOSPITAL,
+    SERVICE_IDS,
+    WARD,
+    Conversation,
+    resource,
+)
 from hub.sdk.clock import Clock
 from hub.sdk.mllp_simulator import MllpSimulator
 from hub.sdk.simulator import Listener
@@ -112,6 +121,7 @@ class CareSimulator(MllpSimulator):
             "speaks": ("bars", "mllp"),
             "addresses": (HOSPITAL, COUNCIL, WARD, DESK),
             "partners": {HOSPITAL: "rxx", COUNCIL: "E08000025", WARD: "rxx", DESK: "E08000025"},
+            "service_ids": SERVICE_IDS,
             "inbound_token": self.token,
             "base_url": f"{self.url}/FHIR/R4",
             "token_url": f"{self.url}/oauth2/token",
@@ -236,7 +246,9 @@ class CareSimulator(MllpSimulator):
         request_id = incoming.headers.get("x-request-id", "")
         correlation_id = incoming.headers.get("x-correlation-id", "")
         mirrored = {"x-request-id": request_id, "x-correlation-id": correlation_id}
-        for name in ("x-request-id", "x-correlation-id", "nhsd-target-identifier", "use-context"):
+        if refused := _unroutable(incoming.headers.get("nhsd-target-identifier", "")):
+            return refused
+        for name in ("x-request-id", "x-correlation-id", "use-context"):
             if not incoming.headers.get(name):
                 return _outcome(400, "REC_BAD_REQUEST", "required", mirrored)
         bundle = json.loads(await incoming.body())
@@ -270,6 +282,19 @@ class CareSimulator(MllpSimulator):
 
 def _at(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _unroutable(target: str) -> Response | None:
+    """The proxy's refusal of a target that it cannot read or has no endpoint for; None for the partner."""
+    try:
+        told = json.loads(b64decode(target, validate=True))
+    except ValueError:
+        return _outcome(400, "PROXY_BAD_REQUEST", "400")
+    if not isinstance(told, dict) or told.keys() != {"value", "system"} or told["system"] != SERVICE_ID:
+        return _outcome(400, "PROXY_BAD_REQUEST", "structure")
+    if f"{SERVICE_ID}|{told['value']}" not in (HOSPITAL, COUNCIL):
+        return _outcome(404, "PROXY_NOT_FOUND", "not-found")
+    return None
 
 
 def _outcome(status: int, code: str, kind: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
-from base64 import b64encode
+import uuid
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 
 import pytest
+from pydantic import ValidationError
 
-from connectors.care_messages.samples import COUNCIL, Conversation
-from connectors.care_referrals.connector import BarsMessages, BarsPartner
-from connectors.care_referrals.mapping import issues
+from connectors.care_messages.canonical import SERVICE_ID
+from connectors.care_messages.samples import (
+    COUNCIL,
+    DESK,
+    HOSPITAL,
+    SERVICE_IDS,
+    WARD,
+    Conversation,
+    resource,
+)
+from connectors.care_referrals.connector import BarsMessages, BarsPartner, Hl7Messages
+from connectors.care_referrals.mapping import encoded, issues, request_headers
 from connectors.care_referrals.simulator import CareSimulator
-from hub.sdk import Landed, Reject, Request, Retry, Stop, Unauthorised
+from hub.sdk import Landed, Refused, Reject, Request, Retry, Stop, Unauthorised
 from hub.sdk.clock import SteppedClock
-from tests.care.conftest import bars_event, hl7_event, made
+from tests.care.conftest import bars_event, event_of, hl7_event, made
+
+THEATRE = "hl7:THEATRE|ST%20EBBA"
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +225,13 @@ async def test_an_hl7_referral_reaches_a_bars_partner_and_its_answer_names_the_w
     sink = made(BarsPartner, partner)
     await sink.deliver(asked, asked.envelope.id)
     await sink.close()
+    (sent,) = [one for one in partner.requests if one.path.endswith("process-message")]
+    system, _, service = COUNCIL.rpartition("|")
+    target = json.loads(b64decode(sent.headers["nhsd-target-identifier"]))
+    assert target == {"value": service, "system": system}
+    header = resource(json.loads(sent.body), "MessageHeader")
+    assert header["destination"][0]["endpoint"] == COUNCIL
+    assert header["source"]["endpoint"] == f"{system}|{SERVICE_IDS[WARD]}"
     correlation_id = next(
         each for each, held in partner.held.items() if held.bundles[0]["id"] == asked.data["message_id"]
     )
@@ -221,6 +241,64 @@ async def test_an_hl7_referral_reaches_a_bars_partner_and_its_answer_names_the_w
     assert fact.data.conversation_id == asked.data["conversation_id"]
     assert fact.data.request_id == asked.data["message_id"]
     assert fact.data.recipient_address == asked.data["sender_address"]
+    assert fact.data.sender_address == asked.data["recipient_address"]
+
+
+async def test_a_referral_of_a_system_that_bars_does_not_know_is_set_aside(partner: CareSimulator) -> None:
+    talk = Conversation(partner.clock.now())
+    source = made(Hl7Messages, partner, "ward")
+    asked = event_of(source, talk.hl7("ref_i12").replace(b"WARDDESK", b"THEATRE"))
+    sink = made(BarsPartner, partner)
+    with pytest.raises(Reject, match="service_ids") as caught:
+        await sink.deliver(asked, asked.envelope.id)
+    assert caught.value.field == "sender_address" and "THEATRE" not in caught.value.reason
+    await sink.close()
+
+
+@pytest.mark.parametrize(
+    ("partners", "ids"),
+    [
+        ({WARD: "rxx"}, {DESK: "2000000302"}),
+        ({HOSPITAL: "rxx"}, {WARD: "2000000403"}),
+        ({WARD: "rxx", THEATRE: "rxx"}, {DESK: "2000000302", WARD: "2000000403", THEATRE: "2000000403"}),
+    ],
+    ids=["ours without one", "the partner's without one", "one for two of ours"],
+)
+def test_a_partner_that_speaks_bars_needs_a_service_id_for_each_hl7_address(
+    partner: CareSimulator, partners: dict[str, str], ids: dict[str, str]
+) -> None:
+    told = {"addresses": [DESK], "partners": partners, "service_ids": ids}
+    with pytest.raises(ValidationError, match="service_ids"):
+        made(BarsPartner, partner, **told)
+    made(BarsPartner, partner, **told, speaks=["mllp"])
+
+
+@pytest.mark.parametrize(
+    ("target", "refusal"),
+    [
+        ("not base64", "400 (PROXY_BAD_REQUEST)"),
+        (
+            encoded({"value": "EXAMPLE%20COUNCIL", "system": "hl7:LIQUID"}),
+            "400 (PROXY_BAD_REQUEST structure)",
+        ),
+        (encoded({"value": "2000000999", "system": SERVICE_ID}), "404 (PROXY_NOT_FOUND not-found)"),
+    ],
+)
+async def test_the_simulator_routes_by_the_target_alone_as_the_proxy_does(
+    partner: CareSimulator, target: str, refusal: str
+) -> None:
+    sink, talk = made(BarsPartner, partner), Conversation(partner.clock.now())
+    headers = request_headers(sink.data_of(bars_event(partner, talk, "request_new")), str(uuid.uuid4()))
+    with pytest.raises(Refused) as caught:
+        await sink.http.send(
+            "POST",
+            "/$process-message",
+            content=talk.bundle("request_new"),
+            headers=headers | {"NHSD-Target-Identifier": target},
+        )
+    assert f"{caught.value.status} ({' '.join(issues(caught.value.body))})" == refusal
+    assert talk.correlation_id not in partner.held
+    await sink.close()
 
 
 OTHER_KEY = ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from connectors.care_messages.samples import COUNCIL, HOSPITAL, WARD, Conversation
+from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation
 from connectors.care_referrals.connector import BarsMessages, BarsPartner
 from connectors.care_referrals.simulator import CareSimulator, Sent
 from connectors.nhs_mesh.connector import MeshLetters, MeshPartner
@@ -40,7 +40,7 @@ def mesh() -> Iterator[MeshSimulator]:
 
 async def answered(council: CareSimulator, told: list[Event], accept: bool) -> Event:
     """The council's system is told of the events, and decides; gives its answer as an event."""
-    sink = made(BarsPartner, council, "council", addresses=[COUNCIL, "hl7:LIQUID|EXAMPLE%20COUNCIL"])
+    sink = made(BarsPartner, council, "council", addresses=[COUNCIL, DESK])
     for event in told:
         await sink.deliver(event, event.envelope.id)
     await sink.close()
@@ -82,7 +82,10 @@ async def test_by_hl7_in_the_mailbox(mesh: MeshSimulator, council: CareSimulator
     sent = next(one for one in mesh.messages.values() if one.sender == OURS)
     told = Message.parse(sent.body)
     assert (told.get("MSH-9.1"), told.get("RF1-1"), told.get("RF1-6")) == ("RRI", "A", "77120/B")
-    assert told.get("MSA-2") == Message.parse(body).get("MSH-10")
+    asked = Message.parse(body)
+    assert told.get("MSA-2") == asked.get("MSH-10")
+    swapped = [asked.get(f"MSH-{place}") for place in (5, 6, 3, 4)]
+    assert [told.get(f"MSH-{place}") for place in (3, 4, 5, 6)] == swapped
     await sink.close()
     await source.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.care_messages.samples import FIXTURES, Conversation
+from connectors.care_messages.samples import FIXTURES, SERVICE_IDS, Conversation
 from connectors.care_referrals.connector import BarsMessages, Hl7Messages
 from connectors.care_referrals.simulator import CareSimulator
 from connectors.nhs_mesh.connector import MeshLetters
@@ -26,10 +26,11 @@ PARTNERS = {
     "https://fhir.nhs.uk/Id/dos-service-id|111111111": "E08000025",
     "hl7:RHH|RHHFacility": "E08000025",
 }
+SERVICES = {**SERVICE_IDS, "hl7:RHH|RHHFacility": "111111111"}
 CORRELATION = {"x-correlation-id": "9562466f-c982-4bd5-bb0e-255e9f5e6689"}
 CLOCK = SteppedClock()
-BARS = made(BarsMessages, CareSimulator(CLOCK), partners=PARTNERS)
-HL7 = made(Hl7Messages, CareSimulator(CLOCK), partners=PARTNERS)
+BARS = made(BarsMessages, CareSimulator(CLOCK), partners=PARTNERS, service_ids=SERVICES)
+HL7 = made(Hl7Messages, CareSimulator(CLOCK), partners=PARTNERS, service_ids=SERVICES)
 MESH = made(MeshLetters, MeshSimulator(CLOCK), partners=PARTNERS)
 
 EVENTS = {

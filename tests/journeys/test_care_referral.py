@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from connectors.care_messages.bundles import correlation
-from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, WARD, Conversation
+from connectors.care_messages.samples import COUNCIL, DESK, HOSPITAL, SERVICE_IDS, WARD, Conversation
 from connectors.care_referrals.simulator import CareSimulator
 from connectors.nhs_mesh.simulator import MeshSimulator
 from hub.gateway.client import ClientError
@@ -60,7 +60,15 @@ def care(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[Care]
             "hospital": (ST_EBBA, hospital, {"speaks": ["bars"], "addresses": [HOSPITAL]}),
             "ward": (ST_EBBA, ward, {"addresses": [WARD]}),
             "theatre": (ST_EBBA, theatre, {"speaks": ["mllp"], "addresses": [THEATRE], "listen_port": port}),
-            "council": (BIRMINGHAM, council, {"speaks": ["bars"], "addresses": [COUNCIL, DESK]}),
+            "council": (
+                BIRMINGHAM,
+                council,
+                {
+                    "speaks": ["bars"],
+                    "addresses": [COUNCIL, DESK],
+                    "service_ids": SERVICE_IDS | {THEATRE: "2000000404"},
+                },
+            ),
         }
         instances = {}
         for name, (party, simulator, more) in sides.items():
