@@ -16,7 +16,7 @@ from hub.sdk.errors import Reject
 from hub.sdk.facts import to_event
 from hub.sdk.fleet import Fleet
 from hub.stream import topics
-from hub.stream.parked import Held, Parked, Turn
+from hub.stream.parked import SKIP, Held, Parked, Turn
 from hub.stream.raw import CASE, CAUSE, INSTANCE, RAW_ID, SOURCE, attributes_of, beside
 from hub.stream.records import Batch, Output, Outputs, Record
 from hub.stream.redrive import REDRIVE
@@ -68,6 +68,8 @@ class Translate:
             if held is not None:
                 outputs += held.opening(batch.records)
             for record in batch.records:
+                if header(record.headers, SKIP):
+                    continue  # whether or not its source is still ordered: it was archived, and stands as that
                 accepted.add(record, **self._accepted(record))
                 place = self._place(record) if held is not None else ""
                 if held is not None and place in self._ordered:

@@ -12,6 +12,7 @@ import pytest
 from hub.config import HubConfig
 from hub.delivery.dead_letter import DeadLetter
 from hub.events.generated.payments import PaymentCreated
+from hub.journal.entry import entries
 from hub.routes.engine import Engine
 from hub.sdk import Fact, Instance, Record, Reject
 from hub.sdk.config import ConnectorConfig
@@ -63,11 +64,13 @@ class InOrder(Notes):
 
 
 class Told:
-    """What came of some records: the subjects of events, and dead letters."""
+    """What came of some records: the subjects of events, dead letters, and steps in the journal."""
 
     def __init__(self, outputs: Sequence[Output]) -> None:
         self.events = [one.key.decode() for one in outputs if one.topic == MADE]
         self.dead = [one for one in outputs if one.topic == topics.DEAD_LETTERS]
+        journal = [one.value or b"" for one in outputs if one.topic == topics.JOURNAL]
+        self.steps = [entry.outcome for value in journal for entry in entries(value)]
 
     @property
     def numbers(self) -> list[int]:
@@ -80,14 +83,19 @@ class World:
     """A translate stage over one source, whose records are all of one entity."""
 
     def __init__(self, kafka: str, folder: Path, kind: type[Notes]) -> None:
+        self._kafka, self._folder = kafka, folder
         self._offset = 0
         self._entity = uuid.uuid4().hex
+        self.released(kind)
+
+    def released(self, kind: type[Notes]) -> None:
+        """A release of the hub, with the source as it is now."""
         instance = Instance("notes-one", "notes", "E08000025")
         self.source = kind(instance, ConnectorConfig())
         fleet = Fleet({instance.name: Member(instance, (self.source,))})
         routing = Routing(Engine([], [], REGISTRY))
-        parked = Parked(kafka, ordered_places(fleet))
-        self.stage = Translate(fleet, REGISTRY, Seen(kafka, folder), routing, parked)
+        parked = Parked(self._kafka, ordered_places(fleet))
+        self.stage = Translate(fleet, REGISTRY, Seen(self._kafka, self._folder), routing, parked)
 
     def sent(self, what: str, at: int) -> Read:
         """A message of the source, as landed at a time in milliseconds."""
@@ -135,3 +143,32 @@ def test_what_lies_twice_in_its_topic_is_set_aside_once_redriven_or_not(world: W
     (dead,) = world.take(record, record).dead
     redriven = world.again(dead, at=9)
     assert len(world.take(redriven, redriven).dead) == 1
+
+
+def test_what_is_archived_after_its_source_is_ordered_no_more_takes_no_effect_and_leaves_no_step(
+    kafka: str, tmp_path: Path
+) -> None:
+    topics.ensure(kafka, topics.declare(HubConfig(), [], []))
+    world = World(kafka, tmp_path, InOrder)
+    world.source.ill = True
+    mended, ill = world.take(world.sent("m", 1), world.sent("n", 2)).dead
+    world.released(Notes)
+    archived = world.take(world.again(mended, 3, skip=True))
+    world.source.ill = True
+    still = world.take(world.again(ill, 4, skip=True))
+    assert [(told.events, told.dead, told.steps) for told in (archived, still)] == [([], [], [])] * 2
+    world.source.ill = False
+    assert world.take(world.sent("next", 5)).events == ["next"]
+
+
+def test_what_is_archived_at_an_ordered_source_lets_the_next_pass_and_leaves_no_step(
+    kafka: str, tmp_path: Path
+) -> None:
+    topics.ensure(kafka, topics.declare(HubConfig(), [], []))
+    world = World(kafka, tmp_path, InOrder)
+    world.source.ill = True
+    first, behind = world.take(world.sent("m", 1), world.sent("n", 2)).dead
+    world.source.ill = False
+    archived = world.take(world.again(first, 3, skip=True))
+    assert (archived.events, archived.dead, archived.steps) == ([], [], [])
+    assert world.take(world.again(behind, 4), world.sent("next", 5)).events == ["n", "next"]
