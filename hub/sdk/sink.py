@@ -66,8 +66,8 @@ class Sink(Connector[C], Generic[C]):
     async def find(self, event: Event, key: str) -> Receipt | None:
         """The receipt of an attempt that may have been made before, or None if the system knows of none.
 
-        Asked before `deliver` when an attempt failed unclearly, or when a worker may have died after one. Raise
-        as in `deliver`.
+        Asked before `deliver` when an attempt failed unclearly, when a worker may have died after one, and when the
+        event is redriven or replayed. Raise as in `deliver`.
         """
         return None
 

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from hub.delivery.message import Message
+from hub.delivery.message import REPLAY, Message
 from hub.delivery.schedule import Outcome
 from hub.events.envelope import Event
 from hub.events.ids import derive
@@ -28,6 +28,7 @@ from hub.stream.instances import partition_of
 from hub.stream.raw import CASE, CAUSE, raw_output
 from hub.stream.recipients import Recipient
 from hub.stream.records import Output
+from hub.stream.redrive import REDRIVE
 from hub.stream.register_cache import entry_output
 from hub.stream.replay import may_apply
 
@@ -36,6 +37,9 @@ log = structlog.get_logger()
 #: What entered the inbox so long before we took it over, or not longer after, somebody else may have tried:
 #: clocks of workers differ by less.
 _DOUBT_S = 60.0
+
+#: Headers of what may have been applied when it was in the inbox before.
+_SENT_AGAIN = frozenset({REDRIVE, REPLAY})
 
 
 class Sinks:
@@ -163,6 +167,7 @@ class _Recipient:
 
     async def _once(self, event: Event, message: Message) -> Outcome:
         again = message.id in self._tried or message.timestamp / 1000 < self._doubted
+        again = again or not _SENT_AGAIN.isdisjoint(message.texts)
         self._tried.add(message.id)
         receipt = await self._desk.attempt(event, again)
         outputs = self._desk.outputs(event, receipt)

@@ -41,6 +41,7 @@ from hub.stream.instances import Desk
 from hub.stream.pulling import work_of
 from hub.stream.raw import CASE, CAUSE, attributes_of
 from hub.stream.records import Output, Read
+from hub.stream.redrive import REDRIVE
 from hub.stream.register_cache import entry_output
 from hub.stream.replay import SINKS
 from hub.stream.sinking import Sinks
@@ -146,23 +147,25 @@ class World:
         return Worker(self.kafka, sinks)  # type: ignore[arg-type]  # the real recipients
 
     def put(self, subject: str, beside: Headers = (), **data: Any) -> Event:
-        """A fee in the inbox, with headers beside its event's."""
+        """A fee in the inbox."""
         self.number += 1
         given = {"council": "x", "licence_reference": subject, "payment_id": "p", "amount": 100} | data
         paid = FeePaid(
             **{"currency": "GBP", "paid_at": MOMENT, "licence_type": None, "ledger_code": None} | given
         )
         event = to_event(Fact(paid, subject, MOMENT, f"k{self.number}"), "/s", "x", "c")
+        self.append(event, beside)
+        return event
+
+    def append(self, event: Event, beside: Headers = ()) -> None:
+        """An event in the inbox, with headers beside its own."""
         log = self.kafka.logs["inbox.x", 0]
         now = int(1000 * (START + asyncio.get_running_loop().time()))
         value = encode(self.registry.by_type(FeePaid.type), event.data)
-        read = Read(
-            "inbox.x", 0, len(log), now, subject.encode(), value, [*to_headers(event.envelope), *beside]
-        )
-        log.append(read)
+        key, headers = event.envelope.subject.encode(), [*to_headers(event.envelope), *beside]
+        log.append(Read("inbox.x", 0, len(log), now, key, value, headers))
         self.kafka.appended.set()
         self.kafka.appended = asyncio.Event()
-        return event
 
     async def ready(self) -> None:
         """The sink's cursors are there: what enters the inbox from now on is for it."""
@@ -335,6 +338,28 @@ def test_a_worker_that_dies_between_the_answer_and_the_note_leads_to_no_second_e
             await until(lambda: len(one.kafka.receipts) == 5, 60)
         assert sorted(key for _, key in system.booked) == sorted(event.envelope.id for event in sent)
         assert sorted(system.asked) == [f"P-{number}" for number in range(5)]
+
+    simulate(run())
+
+
+@pytest.mark.parametrize(
+    "beside", [[(REDRIVE, b"d1")], [(REPLAY, b"p1"), (SINKS, b"one")]], ids=["redriven", "replayed"]
+)
+def test_of_what_is_sent_again_days_later_the_system_is_asked_before_it_acts(
+    registry: Registry, simulate: Simulate, beside: Headers
+) -> None:
+    async def run() -> None:
+        one, system = world(registry)
+        async with one.worker():
+            await one.ready()
+            await asyncio.sleep(120)
+            event = one.put("P-0")
+            await until(lambda: len(one.kafka.receipts) == 1, 2)
+            await asyncio.sleep(5 * 86_400)
+            one.append(event, beside)
+            await until(lambda: len(one.kafka.receipts) == 2, 2)
+        assert system.asked == ["P-0"]
+        assert system.booked == [("P-0", event.envelope.id)]
 
     simulate(run())
 
