@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -17,8 +18,8 @@ from hub.sdk.errors import Reject
 
 Row = Mapping[str, Any]
 
-#: Longest field of a CSV file, characters: what is longer is a quote that was never closed.
-_LONGEST_FIELD = 1 << 20
+#: Longest row of a CSV file, characters: what is longer is a quote that was never closed, and no record would hold it.
+_LONGEST_ROW = 900_000
 
 _encode = msgspec.json.Encoder(order="deterministic").encode  # so that rows can be compared by their bytes
 
@@ -36,20 +37,23 @@ def csv_rows(
 ) -> Iterator[dict[str, str] | BadRow]:
     """Rows of CSV (RFC 4180) by the names in the first line, or by `columns` where there is no such line.
 
-    Names are stripped. A row with more or fewer fields than names is bad; so is one with a NUL or a field of
-    more than a million characters. Empty lines are passed over. Raises Reject for a header that is empty or
-    says one name twice: nothing of such a file can be understood.
+    Names are stripped. A row with more or fewer fields than names is bad; so is one with a NUL, or of more than
+    900,000 characters. Lines that a quote which is never closed takes into its row are rows still, where each is one
+    by itself. Empty lines are passed over. Raises Reject for a header that is empty or says one name twice:
+    nothing of such a file can be understood.
     """
-    csv.field_size_limit(_LONGEST_FIELD)
-    reader = csv.reader(file, strict=True, **dialect)
+    csv.field_size_limit(_LONGEST_ROW)
+    lines = _Lines(file)
+    reader = csv.reader(lines, strict=True, **dialect)
     names = list(columns) if columns else _header(reader)
     while True:
+        lines.begin()
         try:
             fields = next(reader)
         except StopIteration:
             return
         except csv.Error:
-            yield BadRow("the line is not CSV")
+            yield _broken(lines, len(names), dialect)
             continue
         if not fields:
             continue
@@ -57,6 +61,53 @@ def csv_rows(
             yield dict(zip(names, fields, strict=True))
         else:
             yield BadRow(f"the row has {len(fields)} fields where {len(names)} are due", json.dumps(fields))
+
+
+class _Lines:
+    """The lines of a file, of which `taken` went into the row in hand; what is given back comes again first."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.taken: list[str] = []
+        self._length = 0
+        self._again: deque[str] = deque()
+        self._file = file
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if self._length > _LONGEST_ROW:
+            raise csv.Error
+        line = self._again.popleft() if self._again else next(self._file)
+        self.taken.append(line)
+        self._length += len(line)
+        return line
+
+    def begin(self) -> None:
+        self.taken, self._length = [], 0
+
+    def give_back(self, lines: Sequence[str]) -> None:
+        self._again.extendleft(reversed(lines))
+
+
+def _broken(lines: _Lines, due: int, dialect: Mapping[str, Any]) -> BadRow:
+    """The line with which the row in hand began, or all that it took, where it is not sure that the rest are rows."""
+    first, *rest = lines.taken
+    # The last is where it broke: a row by itself or, after others that are, the start of one.
+    if all(_is_row(line, due, dialect) for line in rest[:-1] or rest):
+        lines.give_back(rest)
+        return BadRow("the line is not CSV", first.rstrip("\r\n"))
+    return BadRow(f"{len(lines.taken)} lines are not CSV", "".join(lines.taken))
+
+
+def _is_row(line: str, due: int, dialect: Mapping[str, Any]) -> bool:
+    """Whether a line is a whole row by itself; not one with quotes inside, which may be the end of another row."""
+    try:
+        fields = next(csv.reader([line], strict=True, **dialect))
+    except csv.Error:
+        return False
+    quote = dialect.get("quotechar") or '"'
+    return len(fields) == due and not any(quote in field for field in fields)
 
 
 def _header(reader: Iterator[list[str]]) -> list[str]:

@@ -33,6 +33,30 @@ def test_a_row_with_other_fields_than_the_header_is_bad_and_the_rest_goes_on() -
     assert "1" not in found[1].reason.replace("3 fields", "")
 
 
+def test_rows_that_a_stray_quote_swallowed_are_read_and_the_one_with_it_is_kept_as_it_is() -> None:
+    good = [f"L{n},plain\n" for n in range(5_000)]
+    for end in ("", 'M1,"quoted, too"\n', 'M1,"stray\nM2,plain\n', "M1,plain\n" * 120_000):
+        file = io.StringIO('a,b\nX,"stray\n' + "".join(good) + end, newline="")
+        bad, *found = csv_rows(file)
+        assert bad == BadRow("the line is not CSV", 'X,"stray')
+        assert found[:5_000] == [{"a": f"L{n}", "b": "plain"} for n in range(5_000)]
+        assert found[5_000:6_000] == list(csv_rows(io.StringIO("a,b\n" + end, newline="")))[:1_000]
+
+
+def test_lines_of_which_nobody_knows_where_a_row_begins_are_kept_together() -> None:
+    lines = 'L1,"1 High Street\nTown\nknown as "The Anchor", too"\n'
+    found = list(csv_rows(io.StringIO(f"a,b\n{lines}L2,plain\n", newline="")))
+    assert found == [BadRow("3 lines are not CSV", lines), {"a": "L2", "b": "plain"}]
+
+
+def test_a_file_of_nothing_but_open_quotes_is_read_once_and_piece_by_piece() -> None:
+    line = 'L1","plain\n'
+    found = list(csv_rows(io.StringIO("a,b\n" + line * 300_000, newline="")))
+    assert "".join(row.text for row in found if isinstance(row, BadRow)) == line * 300_000
+    assert len(found) == 4
+    assert all(len(row.text) < 950_000 for row in found if isinstance(row, BadRow)), "no record holds it"
+
+
 @pytest.mark.parametrize("text", ["", "\n", ",\n", "a,a\n1,2\n"])
 def test_a_file_without_a_usable_header_is_refused(text: str) -> None:
     with pytest.raises(Reject, match="header"):
