@@ -101,6 +101,10 @@ async def rotate_secret(subscription_id: str, state: Operator) -> dict[str, Any]
     """A new signing secret; the old one is valid beside it for a day."""
     rotated = _existing(state, subscription_id).rotated(time())
     await _write(state, topics.SUBSCRIPTIONS, rotated.id, rotated.to_bytes())
+    # The next rotation begins from what is seen.
+    await state.known(
+        rotated.id, lambda found: found is None or found.secret_version >= rotated.secret_version
+    )
     return {**_shown(rotated), "secret": secrets_of(rotated, state.master_key, time())[0].reveal()}
 
 

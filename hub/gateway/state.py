@@ -47,16 +47,24 @@ class Gateway:
         return self.loaded.settings.config
 
     async def known(self, subscription_id: str, done: Callable[[Subscription | None], bool]) -> None:
-        """Wait until our own view of a subscription is as it should be."""
-        await self.until(lambda: done(self.subscriptions.get(subscription_id)))
+        """Wait a while until our own view of a subscription is as it was written.
+
+        No longer: a secret is told once, and a refusal would have the caller make a second subscription.
+        """
+        await self._seen(lambda: done(self.subscriptions.get(subscription_id)))
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Wait until our own view shows a change that was written, so that the caller reads what it wrote."""
+        if not await self._seen(done):
+            told = "The change is written but not yet seen; look again."
+            raise HTTPException(503, told, {"retry-after": "5"})
+
+    async def _seen(self, done: Callable[[], bool]) -> bool:
         for _ in range(100):
             if done():
-                return
+                return True
             await asyncio.sleep(0.05)
-        raise HTTPException(503, "The change is written but not yet seen; look again.")
+        return False
 
     def _sinks(self) -> Iterator[Verdict]:
         """What is wrong with sinks; each worker tells of its pollers."""
