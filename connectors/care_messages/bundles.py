@@ -138,7 +138,6 @@ def _person(person: Patient) -> dict[str, Any]:
     home = home or next(iter(person.address), None)
     numbers = {each.system.rpartition("/")[2]: each.value for each in reversed(person.identifier)}
     lines = [*home.line, home.city, home.district] if home else []
-    phones = (each.value for each in person.telecom if each.system in ("phone", "sms"))
     return nhs_number(numbers.pop("nhs-number", "")) | {
         "local_number": _first(numbers.values()),
         "family_name": (name.family if name else "") or None,
@@ -147,7 +146,7 @@ def _person(person: Patient) -> dict[str, Any]:
         "gender": person.gender or None,
         "address": ", ".join(line for line in lines if line) or None,
         "postcode": tidy_postcode(home.postal_code) if home else None,
-        "phone": _first(phones),
+        "phone": _first(person.numbers()),
     }
 
 

@@ -5,6 +5,7 @@ Shapes: FHIR R4 (4.0.1), and the Booking and Referral Standard (BaRS) 1.4.0 for 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -156,6 +157,19 @@ class Address(Element):
 class Contact(Element):
     system: str = ""
     value: str = ""
+    rank: int | None = None
+
+
+class ContactParty(Element):
+    """Whom to ask about a patient: somebody else, or in BaRS the patient too, whose relationship is ONESELF."""
+
+    relationship: tuple[Concept, ...] = ()
+    telecom: tuple[Contact, ...] = ()
+
+    @property
+    def oneself(self) -> bool:
+        """Whether it is the patient, and nobody besides."""
+        return bool(self.relationship) and all("ONESELF" in each.codes() for each in self.relationship)
 
 
 class Patient(Resource):
@@ -165,6 +179,13 @@ class Patient(Resource):
     birth_date: str = Field(default="", pattern=r"^(\d{4}(-\d\d(-\d\d)?)?)?$")
     address: tuple[Address, ...] = ()
     telecom: tuple[Contact, ...] = ()
+    contact: tuple[ContactParty, ...] = ()
+
+    def numbers(self) -> Iterator[str]:
+        """Telephone numbers of the patient, the preferred first, and none of anybody else."""
+        own = [point for party in self.contact if party.oneself for point in party.telecom]
+        ranked = sorted(own, key=lambda point: point.rank or math.inf)
+        return (each.value for each in (*self.telecom, *ranked) if each.system in ("phone", "sms"))
 
 
 class Encounter(Resource):

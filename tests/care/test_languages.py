@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from connectors.care_messages import bundles, hl7, write_fhir
 from connectors.care_messages.canonical import KINDS, Told, fact, hl7_address
 from connectors.care_messages.fhir import Bundle
 from connectors.care_messages.order import Newest
-from connectors.care_messages.samples import COUNCIL, DESK, FIXTURES, HOSPITAL, WARD
+from connectors.care_messages.samples import COUNCIL, DESK, FIXTURES, HOSPITAL, WARD, resource
 from hub.events.generated.care import (
     ReferralAccepted,
     ReferralCancelled,
@@ -56,6 +57,42 @@ def test_a_referral_in_either_language_is_the_same_event(fhir: str, v2: str, mod
     if model is ReferralRequested:
         same = ("gender", "postcode", "phone", "reason", "starts_at", "ends_at", "version_at", "reference")
         assert [getattr(one, name) for name in same] == [getattr(other, name) for name in same]
+
+
+def _contact(code: str, *points: tuple[str, str, int | None]) -> dict[str, Any]:
+    system = "https://fhir.hl7.org.uk/ValueSet/UKCore-PersonRelationshipType"
+    telecom = [{"system": kind, "value": value, "rank": rank} for kind, value, rank in points]
+    return {"relationship": [{"coding": [{"system": system, "code": code}]}], "telecom": telecom}
+
+
+EMERGENCY = _contact("EP", ("phone", "0121 496 0777", 1))
+ONESELF = _contact(
+    "ONESELF",
+    ("phone", "0121 496 0300", None),
+    ("phone", "0121 496 0200", 2),
+    ("email", "ada@example.org", 1),
+    ("phone", "0121 496 0100", 1),
+)
+BOTH = EMERGENCY | {"relationship": EMERGENCY["relationship"] + ONESELF["relationship"]}
+
+
+@pytest.mark.parametrize(
+    ("contacts", "telecom", "phone"),
+    [
+        ([EMERGENCY, ONESELF], [], "0121 496 0100"),
+        ([ONESELF], [{"system": "phone", "value": "0121 496 0123"}], "0121 496 0123"),
+        ([EMERGENCY], [], None),
+        ([BOTH], [], None),
+        ([EMERGENCY | {"relationship": []}], [], None),
+    ],
+    ids=["by rank", "without need", "somebody else", "somebody else too", "nobody knows who"],
+)
+def test_a_persons_own_number_is_found_among_contacts_and_never_anothers(
+    contacts: list[Any], telecom: list[Any], phone: str | None
+) -> None:
+    told = json.loads((FIXTURES / "request_new.json").read_bytes())
+    resource(told, "Patient").update(telecom=telecom, contact=contacts)
+    assert bundles.read(Bundle.model_validate(told)).values["phone"] == phone
 
 
 def test_a_bars_answer_names_the_bundle_and_an_hl7_answer_the_control_id() -> None:

@@ -90,6 +90,12 @@ def test_every_sample_becomes_an_event_or_is_set_aside_by_name(
     assert sum(count for (_, connector, _), count in table.items() if connector == "nhs_mesh") == len(chosen)
 
 
+def test_the_persons_own_number_is_read_where_bars_has_it(samples: Path) -> None:
+    path = samples / "nhs_bars/v1.4.0/process_message/request/ValidationRequest_POST_.json"
+    (fact,) = BARS.translate(path.read_bytes(), CORRELATION)
+    assert fact.data.phone == "07736312544"
+
+
 def test_a_sample_of_another_kind_is_refused_at_the_mllp_door_with_its_code(samples: Path) -> None:
     codes: Counter[str] = Counter()
     for path in sorted((samples / "hl7v2" / "messages").glob("*.hl7")):
