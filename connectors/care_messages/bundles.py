@@ -11,7 +11,7 @@ import uuid
 from datetime import datetime
 from typing import Any, NoReturn
 
-from connectors.care_messages.canonical import Told, nhs_number, tidy_postcode
+from connectors.care_messages.canonical import Told, nhs_number, priority, tidy_postcode
 from connectors.care_messages.fhir import (
     Bundle,
     CarePlan,
@@ -34,6 +34,8 @@ from hub.sdk import Reject
 
 #: System of the identifier that carries a conversation id which is no UUID, or one that no header carries.
 CONVERSATION = "urn:integration-hub:conversation"
+#: System of a category that is none of BaRS's, beside the one that BaRS is told.
+CATEGORY = "urn:integration-hub:category"
 NHS_NUMBER = "https://fhir.nhs.uk/Id/nhs-number"
 ODS_CODE = "https://fhir.nhs.uk/Id/ods-organization-code"
 
@@ -151,14 +153,15 @@ def _person(person: Patient) -> dict[str, Any]:
 
 
 def _content(bundle: Bundle, request: ServiceRequest) -> dict[str, Any]:
-    codes = (code for category in request.category for code in category.codes())
+    codings = [coding for category in request.category for coding in category.coding if coding.code]
+    own = (coding.code for coding in codings if coding.system == CATEGORY)
     plans = [
         plan.description or next((word for word in _outcomes(plan)), "") for plan in bundle.every(CarePlan)
     ]
     notes = [note.text for note in request.note] + plans
     return {
-        "category": next(codes, "referral"),
-        "priority": request.priority or None,
+        "category": next(own, codings[0].code if codings else "referral"),
+        "priority": priority(request.priority),
         "reason": _reason(request),
         "summary": "\n".join(note for note in notes if note) or None,
         "starts_at": request.occurrence_period.start,

@@ -23,6 +23,11 @@ Request = ReferralRequested | ReferralUpdated | ReferralCancelled
 Answer = ReferralAccepted | ReferralRejected
 Referral = Request | Answer
 
+#: How soon, in FHIR's words, which are the contract's.
+PRIORITIES = frozenset({"routine", "urgent", "asap", "stat"})
+#: What is asked for, in the words of BaRS; HL7 v2 has others.
+CATEGORIES = ("referral", "validation")
+
 #: System of the ids of services in the Directory of Services (DOS), by which BaRS routes.
 SERVICE_ID = "https://fhir.nhs.uk/Id/dos-service-id"
 
@@ -74,6 +79,11 @@ def nhs_number(text: str) -> dict[str, Any]:
 def tidy_postcode(text: str) -> str | None:
     """In the usual form, or as it stands where it has another."""
     return postcode(text) or text.strip() or None
+
+
+def priority(text: str | None) -> str | None:
+    """One of `PRIORITIES`; None for anything else."""
+    return text if text in PRIORITIES else None
 
 
 def hl7_address(application: str, facility: str) -> str:

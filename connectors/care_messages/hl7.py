@@ -18,6 +18,7 @@ from connectors.care_messages.canonical import (
     hl7_names,
     is_hl7,
     nhs_number,
+    priority,
     tidy_postcode,
 )
 from hub.events.generated.care import (
@@ -47,6 +48,9 @@ _TIME = re.compile(
 )
 _GENDERS = {"M": "male", "F": "female", "O": "other", "U": "unknown", "A": "other", "N": "other"}
 _PRIORITIES = {"R": "routine", "A": "asap", "S": "stat"}
+#: RF1-2 and RF1-3 for words that HL7's own tables lack. A REF is a referral, and need not say so.
+_WRITTEN_PRIORITIES = {name: code for code, name in _PRIORITIES.items()} | {"urgent": "A^urgent^HL70280"}
+_WRITTEN_CATEGORIES = {"referral": "", "validation": "validation^^99BARS"}
 _REQUEST = "REQUEST"
 
 
@@ -77,7 +81,7 @@ def _request(message: Message, kind: type[EventData], values: dict[str, Any]) ->
     told: dict[str, Any] = {
         "reference": _text(message, "RF1-11"),
         "category": message.get("RF1-3.1") or "referral",
-        "priority": _PRIORITIES.get(message.get("RF1-2"), message.get("RF1-2")) or None,
+        "priority": _priority(message),
         "reason": _text(message, "RF1-10.2") or _text(message, "RF1-10"),
         "summary": _notes(message),
         "starts_at": moment(message.get("RF1-7"), "RF1-7"),
@@ -85,6 +89,14 @@ def _request(message: Message, kind: type[EventData], values: dict[str, Any]) ->
         "entered_in_error": False,
     }
     return Told(kind, values | person | told)
+
+
+def _priority(message: Message) -> str | None:
+    """By HL7's code, or by FHIR's word in its place; None for anything else."""
+    code = message.get("RF1-2")
+    if code == "A" and message.get("RF1-2.2") == "urgent":  # as we write it
+        return "urgent"
+    return _PRIORITIES.get(code) or priority(code.lower())
 
 
 def _common(message: Message) -> dict[str, Any]:
@@ -226,8 +238,7 @@ def _rf1(event: Referral) -> list[str]:
     status = {ReferralAccepted: "A^Accepted^HL70283", ReferralRejected: "R^Rejected^HL70283"}.get(
         type(event), "P^Pending^HL70283"
     )
-    codes = {name: code for code, name in _PRIORITIES.items()}
-    priority = told.get("priority") or ""
+    category = told.get("category") or ""
     other = event.reference if isinstance(event, ReferralAccepted | ReferralRejected) else None
     external = escaped(other) if other else ""
     if not isinstance(event, ReferralAccepted | ReferralRejected):
@@ -236,8 +247,8 @@ def _rf1(event: Referral) -> list[str]:
     return [
         "RF1",
         status,
-        escaped(codes.get(priority, priority)),
-        escaped(told.get("category") or ""),
+        _WRITTEN_PRIORITIES.get(told.get("priority") or "", ""),
+        _WRITTEN_CATEGORIES.get(category, escaped(category)),
         "",
         "",
         escaped(event.conversation_id),

@@ -7,8 +7,8 @@ import re
 from datetime import datetime
 from typing import Any
 
-from connectors.care_messages.bundles import CONVERSATION, NHS_NUMBER, ODS_CODE
-from connectors.care_messages.canonical import Answer, Referral
+from connectors.care_messages.bundles import CATEGORY, CONVERSATION, NHS_NUMBER, ODS_CODE
+from connectors.care_messages.canonical import CATEGORIES, Answer, Referral, priority
 from hub.events.generated.care import (
     ReferralAccepted,
     ReferralCancelled,
@@ -168,23 +168,27 @@ def _service_request(event: Referral, person: str, encounter: str | None, sender
     if isinstance(event, ReferralCancelled):
         status = "entered-in-error" if event.entered_in_error else "revoked"
     reason = None if isinstance(event, ReferralAccepted | ReferralRejected) else event.reason
-    category = {
-        "system": f"{_NHS}/CodeSystem/message-category-servicerequest",
-        "code": told.get("category", "referral"),
-    }
     period = {"start": _instant(told.get("starts_at")), "end": _instant(told.get("ends_at"))}
     return {
         "identifier": [{"system": CONVERSATION, "value": event.conversation_id}],
         "status": status,
         "intent": "order",
-        "category": [{"coding": [category]}],
-        "priority": told.get("priority"),
+        "category": [{"coding": _category(told.get("category", "referral"))}],
+        "priority": priority(told.get("priority")),
         "subject": {"reference": person},
         "encounter": {"reference": encounter} if encounter else None,
         "occurrencePeriod": period,
         "requester": {"reference": sender},
         "reasonCode": [{"text": reason}] if reason else [],
     }
+
+
+def _category(code: str) -> list[Json]:
+    """A code of BaRS, which has two; another one beside it."""
+    known = code in CATEGORIES
+    system = f"{_NHS}/CodeSystem/message-category-servicerequest"
+    told = {"system": system, "code": code if known else "referral"}
+    return [told] if known else [told, {"system": CATEGORY, "code": code}]
 
 
 def _care_plan(summary: str, person: str) -> Json:

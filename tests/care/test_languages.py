@@ -106,6 +106,59 @@ def test_a_message_that_bars_sends_again_under_the_same_bundle_id_is_another_fac
     assert new.subject == update.subject and new.key != update.key
 
 
+@pytest.mark.parametrize(
+    ("category", "codes"),
+    [("referral", ["referral"]), ("validation", ["validation"]), ("Hom", ["referral", "Hom"])],
+)
+def test_bars_is_told_a_category_that_it_has_and_hl7s_own_stands_beside_it(
+    category: str, codes: list[str]
+) -> None:
+    event = read("ref_i12.hl7").data.model_copy(update={"category": category})
+    (concept,) = resource(json.loads(write_fhir.bundle(event, "key")), "ServiceRequest")["category"]
+    assert [each["code"] for each in concept["coding"]] == codes
+    systems = [each["system"] for each in concept["coding"]]
+    assert systems.pop(0) == "https://fhir.nhs.uk/CodeSystem/message-category-servicerequest"
+    assert systems == ["urn:integration-hub:category"] * (len(codes) - 1)
+
+
+@pytest.mark.parametrize(
+    ("category", "written"),
+    [("referral", ""), ("validation", "validation^^99BARS"), ("Hom", "Hom")],
+)
+def test_hl7_is_told_no_category_of_bars_as_its_own(category: str, written: str) -> None:
+    event = read("request_new.json").data.model_copy(update={"category": category})
+    assert Message.parse(hl7.write(event, "c")).all("RF1")[0][3] == written
+
+
+@pytest.mark.parametrize(
+    ("priority", "written", "again"),
+    [("urgent", "A", "urgent"), ("asap", "A", "asap"), ("stat", "S", "stat"), ("U", "", None)],
+)
+def test_hl7_is_told_a_priority_that_it_has(priority: str, written: str, again: str | None) -> None:
+    event = read("request_new.json").data.model_copy(update={"priority": priority})
+    message = Message.parse(hl7.write(event, "c"))
+    assert message.get("RF1-2") == written
+    assert hl7.read(message).values["priority"] == again
+
+
+@pytest.mark.parametrize(
+    ("code", "priority"), [("R", "routine"), ("urgent", "urgent"), ("ASAP", "asap"), ("U", None), ("", None)]
+)
+def test_of_hl7s_priorities_only_those_that_the_contract_has_are_read(
+    code: str, priority: str | None
+) -> None:
+    body = (FIXTURES / "ref_i12.hl7").read_bytes().replace(b"|A^ASAP^HL70280|", f"|{code}|".encode())
+    assert hl7.read(Message.parse(body)).values["priority"] == priority
+
+
+def test_fhir_is_told_no_priority_that_it_lacks_and_none_is_read_from_it() -> None:
+    told = json.loads((FIXTURES / "request_new.json").read_bytes())
+    resource(told, "ServiceRequest")["priority"] = "U"
+    assert bundles.read(Bundle.model_validate(told)).values["priority"] is None
+    event = read("request_new.json").data.model_copy(update={"priority": "U"})
+    assert "priority" not in resource(json.loads(write_fhir.bundle(event, "key")), "ServiceRequest")
+
+
 WORDS = (
     st.text(
         st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp"), exclude_characters="\x85"),
@@ -151,8 +204,8 @@ VALUES = st.fixed_dictionaries(
         "address": _maybe(WORDS),
         "postcode": _maybe(st.just("B31 2AA")),
         "phone": _maybe(WORDS),
-        "category": WORDS,
-        "priority": _maybe(st.sampled_from(["routine", "asap", "stat"])),
+        "category": st.sampled_from(["referral", "validation"]) | WORDS,
+        "priority": _maybe(st.sampled_from(["routine", "urgent", "asap", "stat"])),
         "reason": _maybe(WORDS),
         "summary": _maybe(st.lists(WORDS, min_size=1, max_size=3).map("\n".join)),
         "starts_at": _maybe(MOMENTS),
