@@ -32,6 +32,10 @@ class JournalAwayError(JournalError):
     """It cannot be used at present: the same call may succeed later. Nothing of it was done."""
 
 
+class JournalRefusedError(JournalError):
+    """It takes none of what it was given, now or later: the fault is in that. Nothing of it was done."""
+
+
 class Database:
     """SQLite at a path, or PostgreSQL at a URL, `postgresql://…`. Safe from any thread.
 
@@ -141,7 +145,8 @@ class Database:
             yield
         except (DatabaseError, InterfaceError) as error:
             told, passes = self._kind.told(error)
-            kind = JournalAwayError if passes else JournalError
+            other = JournalRefusedError if self._kind.refused(error) else JournalError
+            kind = JournalAwayError if passes else other
             raise kind(f"the journal at {self.name}: {told}") from error
 
 

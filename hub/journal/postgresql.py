@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Engine, NullPool, create_engine, event, make_url
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
 from hub.journal.tables import storable
 
-__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "insert", "row", "told"]
+__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "insert", "refused", "row", "told"]
 
 LEAST, GREATEST = "least", "greatest"
 """Functions."""
@@ -74,6 +74,12 @@ def told(error: DBAPIError) -> tuple[str, bool]:
         return f"it does not answer ({' '.join(str(error.orig).split())})", True
     text = next((text for start, text in _CODES.items() if code.startswith(start)), "")
     return text or f"{type(error.orig).__name__} {code}".strip(), bool(text)
+
+
+def refused(error: DBAPIError) -> bool:
+    """Whether what was to be written is at fault: no column holds it, or no index (class 54)."""
+    code = getattr(error.orig, "sqlstate", None) or ""
+    return isinstance(error, DataError) or code.startswith("54")
 
 
 def row(values: dict[str, Any]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
-__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "insert", "told"]
+__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "insert", "refused", "told"]
 
 LEAST, GREATEST = "min", "max"
 """Functions."""
@@ -46,6 +46,11 @@ def told(error: DBAPIError) -> tuple[str, bool]:
     said = str(error.orig).lower()
     text = next((text for mark, text in _SAID.items() if mark in said), type(error.orig).__name__)
     return text, isinstance(error, OperationalError | InterfaceError)
+
+
+def refused(error: DBAPIError) -> bool:
+    """Whether what was to be written is at fault: no column holds it."""
+    return isinstance(error, DataError)
 
 
 def _tuner(wait_s: float) -> Any:

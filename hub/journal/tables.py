@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from sqlalchemy import (
@@ -24,9 +25,18 @@ VERSION = 3
 metadata = MetaData()
 
 
+_LONGEST = 600
+"""Characters of a text in PostgreSQL, of whose indices no entry may be over 2,704 bytes: at four bytes each, with
+room for another key. The reason of a dead letter is shorter."""
+
+
 def storable(text: str) -> str:
-    """As PostgreSQL's texts can hold it: they have no NUL."""
-    return text.replace("\0", "\ufffd")
+    """As PostgreSQL's texts can hold it: without NUL, and the end of a long one in 32 characters that are its own."""
+    text = text.replace("\0", "\ufffd")
+    if len(text) <= _LONGEST:
+        return text
+    whole = hashlib.blake2b(text.encode(errors="replace"), digest_size=16).hexdigest()
+    return f"{text[: _LONGEST - 1 - len(whole)]}…{whole}"
 
 
 class String(TypeDecorator[str]):

@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.journal.database import JournalAwayError
+from hub.journal.database import JournalAwayError, JournalRefusedError
 from hub.journal.entry import Entry, entries
 from hub.journal.store import Journal
 from hub.sdk.errors import Reject
@@ -48,11 +48,22 @@ class Journalling:
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """Write batches to the journal; nothing goes back to Kafka. Waits while the database is away.
 
+        One record of which it takes nothing, ever, is passed over; among several that one is to be found first.
         Raises EmptyError where it was away when the worker began, and has been dropped before: what is in Kafka has
         to be read from the start.
         """
         if self._empty is None:
             self._insist(self._look)
+        try:
+            self._write(batches)
+        except JournalRefusedError:
+            record, *others = (record for batch in batches for record in batch.records)
+            if others:
+                raise
+            _passed_over(record)
+        return []
+
+    def _write(self, batches: Sequence[Batch]) -> None:
         letters = [
             letter for batch in batches if batch.topic == topics.DEAD_LETTERS for letter in _letters(batch)
         ]
@@ -64,7 +75,6 @@ class Journalling:
         )
         while some := list(islice(found, _AT_ONCE)):
             self._insist(partial(self._journal.apply, some))
-        return []
 
     def _look(self) -> None:
         if self._journal.empty():
@@ -87,7 +97,7 @@ class Journalling:
             pause = min(pause * 2, 10.0)
 
     def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
-        """Never: what is not understood is passed over by `process`, and a fault of the journal is no record's."""
+        """Never: `process` passes over what it has to, and any other fault is the journal's, and no record's."""
         raise RuntimeError(reject.reason)
 
     def forget(self, batches: Iterable[Batch]) -> None:
@@ -111,5 +121,5 @@ def _letters(batch: Batch) -> Iterator[tuple[DeadLetter, tuple[str, int, int]]]:
 
 
 def _passed_over(record: Record) -> None:
-    """Not ours, or from a later version: it stays in Kafka, and a journal made anew may read it."""
+    """Not ours, from a later version, or more than a database takes: a journal made anew may read it in Kafka."""
     log.error("journal-passed-over", topic=record.topic, partition=record.partition, offset=record.offset)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
 from hub.journal import postgresql
-from hub.journal.database import JournalAwayError, JournalError
+from hub.journal.database import JournalAwayError, JournalError, JournalRefusedError
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from tests.postgres import Postgres, postgres
@@ -99,3 +100,28 @@ def test_a_text_that_postgresql_cannot_hold_is_kept_as_near_as_it_can_be_and_fou
     journal, queries = Journal.open(url), Queries(url)
     journal.apply(case("a\0b").whole())
     assert queries.trace("pay-a\0b") == queries.trace("pay-a\N{REPLACEMENT CHARACTER}b")
+
+
+def test_a_text_that_no_index_holds_is_kept_in_part_and_found_by_the_whole_of_it(url: str, case: Any) -> None:
+    journal, queries = Journal.open(url), Queries(url)
+    one = "".join(chr(0x10000 + 7919 * at % 60_000) for at in range(5_000))
+    for number, text in enumerate((one, one[:-1] + "?")):
+        long = {"subject": text, "correlation_id": f"case {text}", "causation_id": f"raw {text}"}
+        journal.apply([msgspec.structs.replace(case(str(number)).translated(), **long)])
+    kept = queries.show("paid-0").event
+    for asked in (one, f"case {one}", kept.subject, kept.correlation_id):
+        assert [node.id for node in queries.trace(asked)] == ["paid-0"]
+    assert [event.id for event in queries.search(subject=one).items] == ["paid-0"]
+
+
+@pytest.mark.parametrize("value", [{"attempt": 1 << 40}, {"status": 1 << 40}])
+def test_what_no_column_holds_is_told_from_what_is_wrong_with_the_database(
+    own: Postgres, url: str, case: Any, value: dict[str, int]
+) -> None:
+    journal = Journal.open(url)
+    with pytest.raises(JournalRefusedError):
+        journal.apply([msgspec.structs.replace(case().attempt(30, 1, 503), **value)])
+    own.clear()
+    with pytest.raises(JournalError) as caught:
+        journal.apply(case().whole())
+    assert not isinstance(caught.value, JournalRefusedError)

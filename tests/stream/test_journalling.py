@@ -1,26 +1,85 @@
-"""The journal stage: a backlog takes as long as it takes."""
+"""The journal stage: a backlog takes as long as it takes, and what its database refuses costs only itself."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
+import pytest
+from structlog.testing import capture_logs
+
 from hub.journal.entry import Entry
+from hub.journal.queries import Queries
 from hub.stream import topics
 from hub.stream.journalling import Journalling
 from hub.stream.progress import Progress
-from hub.stream.records import NOBODY, Batch, Read
-from hub.stream.stage import journal_outputs
+from hub.stream.records import NOBODY, Batch, Fence, Output, Positions, Read
+from hub.stream.runner import StageRunner
+from hub.stream.stage import journal_output, journal_outputs
+from tests.postgres import postgres
+
+
+class Committed:
+    """A transactor that only takes note of how far it was told to go."""
+
+    def __init__(self) -> None:
+        self._reached = 0
+        self._moved = asyncio.Condition()
+        self._loop = asyncio.get_running_loop()
+
+    def prepare(self) -> None: ...
+
+    def commit(self, _outputs: Sequence[Output], positions: Positions, _fence: Fence) -> bool:
+        asyncio.run_coroutine_threadsafe(self._move(*positions.values()), self._loop).result()
+        return True
+
+    async def _move(self, offset: int) -> None:
+        async with self._moved:
+            self._reached = offset
+            self._moved.notify_all()
+
+    async def up_to(self, offset: int) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: self._reached == offset)
+
+    async def finish(self, _thread: Executor) -> None: ...
+
+
+def read(outputs: Iterable[Output]) -> list[Read]:
+    return [Read(topics.JOURNAL, 0, at, 0, output.key, output.value, []) for at, output in enumerate(outputs)]
 
 
 def test_whoever_watches_it_sees_that_it_gets_on_within_one_transaction(tmp_path: Path) -> None:
     count = 12_000
     entry = Entry(at=1.0, stage="route", outcome="routed", event_id="")
     ids = {"event_id": [f"event-{number}" for number in range(count)]}
-    records = [
-        Read(topics.JOURNAL, 0, at, 0, output.key, output.value, [])
-        for at, output in enumerate(journal_outputs((topics.JOURNAL, 0), entry, ids))
-    ]
+    records = read(journal_outputs((topics.JOURNAL, 0), entry, ids))
     stage, progress = Journalling(tmp_path / "journal.db"), Progress("journal")
     progress.bind()
     stage.process([Batch(topics.JOURNAL, 0, records, NOBODY)])
     assert progress.moves >= 3
+
+
+@pytest.mark.asyncio
+async def test_a_record_that_the_database_will_never_take_is_passed_over_and_all_others_are_written() -> None:
+    about = {"stage": "deliver", "outcome": "delivered", "type": "fee.paid", "subject": "of-ada-lovelace"}
+    told = [Entry(at=at, event_id=f"{at}", attempt=1 << 40 if at == 3 else 1, **about) for at in range(5)]
+    batch = Batch(topics.JOURNAL, 0, read(map(journal_output, told)), NOBODY)
+
+    async def stream() -> AsyncIterator[Batch]:
+        yield batch
+
+    with postgres() as server, capture_logs() as said:
+        committed = Committed()
+        runner = StageRunner(Journalling(server.url), committed)  # type: ignore[arg-type]
+        running = asyncio.create_task(runner.run())
+        await runner.agent(stream())
+        await asyncio.wait({running, asyncio.create_task(committed.up_to(5))}, return_when="FIRST_COMPLETED")
+        assert not running.done(), running.exception()
+        running.cancel()
+        assert {event.id for event in Queries(server.url).search().items} == {"0", "1", "2", "4"}
+    (passed,) = (one for one in said if one["event"] == "journal-passed-over")
+    assert (passed["topic"], passed["partition"], passed["offset"]) == (topics.JOURNAL, 0, 3)
+    assert "ada" not in str(said)
