@@ -186,7 +186,7 @@ class Tenure:
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            self._feeding.sweep()
+            await self._feeding.sweep()
             self.wake()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

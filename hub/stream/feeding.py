@@ -168,16 +168,28 @@ class Feeding:
             if part.cursors.get(cursor.recipient) is cursor and cursor not in self._reading:
                 self._feed(part, cursor)
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """Give up what was not begun for as long as the inbox keeps it, before Kafka drops it."""
         for part in self._parts.values():
-            for cursor in part.cursors.values():
-                for delivery in [one for one in cursor.open.values() if not one.attempts]:
-                    if delivery.since < self._too_old:
-                        self.lanes.give_up(delivery, _TOO_OLD)
+            for cursor in list(part.cursors.values()):
                 if cursor.next < part.taken and 0 < cursor.since < self._too_old:
                     self._old.add(cursor)
                     self._hungry.add(cursor)
+                for delivery in [one for one in cursor.open.values() if not one.attempts]:
+                    if delivery.since < self._too_old:
+                        await self._expire(part, cursor, delivery)
+
+    async def _expire(self, part: InboxPart, cursor: Cursor, delivery: Delivery) -> None:
+        """Give up what was not begun, with its message: a dead letter without could not be sent again."""
+        if self._ledger.full:  # the next sweep goes on
+            return
+        message = delivery.message or await self._reread(part, delivery)
+        if delivery.attempts or delivery.verdict is not None:  # begun or over meanwhile
+            return
+        if message is not None:
+            cursor.hold(delivery, message)
+        self.lanes.give_up(delivery, _TOO_OLD if message is not None else _LOST)
+        self.stepped()
 
     @property
     def _too_old(self) -> float:

@@ -145,9 +145,17 @@ class SimulatedKafka:
         elif output.topic == topics.DEAD_LETTERS:
             letter = DeadLetter.from_headers(output.headers)
             assert (letter.topic, letter.partition) in positions, "as above"
+            self._compare(output, letter)
             self.letters.append((letter.subscription, (letter.partition, letter.offset)))
         else:
             self.receipts.append(output)
+
+    def _compare(self, output: Output, letter: DeadLetter) -> None:
+        """A dead letter is the record as it was, for as long as the inbox has that."""
+        for one in self.logs[letter.topic, letter.partition]:
+            if one.offset == letter.offset:
+                assert set(one.headers) <= set(output.headers), "nobody could send it again"
+                assert output.value == one.value or letter.reason_class == "refused", "as above"
 
 
 class _Committer:

@@ -267,6 +267,31 @@ def test_the_backlog_of_one_that_stays_away_is_dead_lettered_before_kafka_drops_
     simulate(run())
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_waits_behind_a_failure_until_it_is_too_old_is_set_aside_with_all_that_it_was(
+    simulate: Simulate, restart: bool
+) -> None:
+    async def run() -> None:
+        kafka, recipients = SimulatedKafka(page=2), Recipients(Recipient("s1", down=True))
+        worker = await Worker(kafka, recipients, kept_s=HOUR).__aenter__()
+        await until(lambda: len(kafka.standings) == 2, 1)
+        for _ in range(5):
+            kafka.put("inbox.x", 0, "p-1")
+        await until(lambda: ("attempt-failed", "s1", 0) in kafka.journal, 1)
+        if restart:
+            await worker.rebalance()
+        await asyncio.sleep(HOUR - 60)
+        kafka.away = True  # when the time is over, so that nothing can be read
+        await asyncio.sleep(300)
+        assert kafka.letters == []
+        kafka.away = False
+        await until(lambda: len(kafka.letters) == 4, 120)
+        await worker.stop()
+        assert kafka.letters == [("s1", (0, offset)) for offset in (1, 2, 3, 4)]
+
+    simulate(run())
+
+
 def test_an_event_that_kafka_has_dropped_is_not_passed_over_silently(simulate: Simulate) -> None:
     async def run() -> None:
         kafka, one = SimulatedKafka(), Recipient("s1", down=True)
