@@ -29,7 +29,7 @@ from hub.stream.subscriptions import Subscriptions
 from hub.stream.trial import Trial
 from hub.stream.turning import Turning
 from hub.stream.workers import Workers
-from hub.stream.works import works
+from hub.stream.works import receiving, works
 
 _CUT_LATER_S = 2.0
 """The server cuts a connection off only when its handler has had the time to answer 408."""
@@ -50,7 +50,8 @@ class GatewayProcess:
         followed = (self._workers, self._subscriptions, self._jobs, self._controls, self._known)
         self._following = Following(servers, *followed)
         journal, trial = Queries(self._config.journal.where(data_dir)), Trial(loaded)
-        done = works(servers, self._jobs, journal, trial)
+        receives = receiving(self._subscriptions, loaded.fleet)
+        done = works(servers, self._jobs, journal, trial, receives)
         self._runner = JobRunner(servers, self._jobs, done, journal.settle)
         room = Room(settings.max_in_flight, settings.max_held_bytes)
         health = Health(

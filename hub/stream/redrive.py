@@ -63,15 +63,24 @@ def in_order(failures: Iterable[Failure]) -> list[Failure]:
 
 
 class Redriving:
-    """What redrive and archive jobs do. `waiting` finds open dead letters by their reasons."""
+    """What redrive and archive jobs do.
+
+    `waiting` finds open dead letters by their reasons, `receives` tells whether a subscription or sink is still there.
+    """
 
     def __init__(
-        self, servers: str, picker: Picker, jobs: Jobs, waiting: Callable[[Sequence[str]], list[Failure]]
+        self,
+        servers: str,
+        picker: Picker,
+        jobs: Jobs,
+        waiting: Callable[[Sequence[str]], list[Failure]],
+        receives: Callable[[str], bool],
     ) -> None:
         self._servers = servers
         self._picker = picker
         self._jobs = jobs
         self._waiting = waiting
+        self._receives = receives
         self._looked: dict[str, float] = {}
         self._until: dict[str, float] = {}
 
@@ -89,6 +98,8 @@ class Redriving:
         if any(self._jobs.mark(one) for one in originals):
             return Done("repeated", note="some are edited copies of what was sent again already")
         archive = job.kind == "archive"
+        if not archive and (reason := self._in_vain(message, letter)):
+            return Done("refused", note=reason)
         outcome = "archived" if archive else "redriven"
         marked = [letter.id, *originals]
         mark = Mark(outcome=outcome, at=time(), job=job.id, reason=job.reason)
@@ -120,6 +131,14 @@ class Redriving:
             self._looked.pop(job.id, None)
             self._until.pop(job.id, None)
         return found, again
+
+    def _in_vain(self, message: Message, letter: DeadLetter) -> str:
+        """Why nothing would come of sending it, if that is so: it would be gone, and be taken for redriven."""
+        if not message.value() and not own_headers(message.headers()):
+            return "some have neither a value nor headers that could be sent"
+        if letter.subscription and not self._receives(letter.subscription):
+            return "some are for a subscription or sink that is there no more"
+        return ""
 
     def _standing(self, names: Iterable[str]) -> dict[str, int]:
         """Of these gates, those that are not gone: which number is next, by the dead letter that they wait for."""

@@ -67,6 +67,11 @@ class Sinks:
         return [_Recipient(desk, self._registry, self._now() + _DOUBT_S) for desk in self._of.get(party, ())]
 
 
+def recipient_of(sink: Sink[Any]) -> str:
+    """What a sink is called among the recipients of its party's inbox."""
+    return f"sink/{sink.key}"
+
+
 class _Desk:
     """One sink in this process, for as long as that lives."""
 
@@ -132,7 +137,7 @@ class _Recipient:
     stage = "sink"
 
     def __init__(self, desk: _Desk, registry: Registry, doubted: float) -> None:
-        self.id = f"sink/{desk.key}"
+        self.id = recipient_of(desk.sink)
         self.created = desk.made
         self._desk = desk
         self._registry = registry

@@ -205,3 +205,15 @@ def test_a_delivery_that_failed_is_redriven_to_that_subscription_alone(
         states = lambda: failing.client.get(f"/v1/events/{ill.received[0].id}")["event"]["state"]  # noqa: E731
         assert until(lambda: states() == "delivered")
         assert len(well.received) == 1
+
+
+def test_a_delivery_to_a_subscription_that_was_deleted_is_not_redriven_to_nobody(
+    failing: LiveHub, misnamed: Post, failures: Failures
+) -> None:
+    with failing.subscriber(PARTY, lambda _: 500):
+        payment = misnamed(failing, "DELETED", team=PARTY)
+        letter = failures(failing, payment)[0]
+    job = redrive(failing, ids=[letter["id"]])
+    assert (job["sent"], job["refused"]) == (0, 1)
+    assert "there no more" in job["note"]
+    assert [one["status"] for one in failures(failing, payment)] == ["open"]

@@ -93,7 +93,11 @@ def running(world: World) -> Iterator[Jobs]:
     def works(picker: Picker) -> dict[str, Work]:
         return {
             "redrive": Redriving(
-                world.kafka, picker, jobs, lambda reasons: world.queries.open_failures(reasons=reasons)
+                world.kafka,
+                picker,
+                jobs,
+                lambda reasons: world.queries.open_failures(reasons=reasons),
+                lambda _: True,
             )
         }
 
