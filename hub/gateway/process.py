@@ -86,7 +86,7 @@ class GatewayProcess:
         late = self._turning.late() if self._turning else 0.0
         if late > self._config.watchdog.stuck_after_s:
             return f"the event loop has not turned for {late:.0f} s"
-        ended = [*self._ingest.broken, *self._following.broken]
+        ended = [*self._ingest.broken, *self._following.broken, *self._runner.broken]
         return f"threads have ended: {', '.join(ended)}" if ended else ""
 
     def run(self, port: int, listener: int, on_ready: Callable[[], None]) -> None:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from time import monotonic, sleep
 
-from confluent_kafka import KafkaException, Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
 
 from hub.stream.client import reaching
 from hub.stream.records import MAX_BYTES, Output
 
 _TIME_LIMIT = 10.0
+#: Seconds until a topic that was just made is known to every broker.
+_KNOWN_WITHIN_S = 2.0
+#: Of a record beside its key, value and headers, and of each header, bytes at most.
+_FRAME, _HEADER_FRAME = 64, 10
 
 
 class ExclusiveWriter:
@@ -32,7 +37,28 @@ class ExclusiveWriter:
                 "message.max.bytes": MAX_BYTES,
             }
         )
+        self._partitions: dict[str, int] = {}
         self._producer.init_transactions(_TIME_LIMIT)
+
+    def check(self, output: Output) -> None:
+        """Raises KafkaException for what `write` would fail over every time: too large, or for a topic that is not
+        there; or while Kafka is away.
+        """
+        if _size(output) > MAX_BYTES:
+            raise KafkaException(KafkaError(KafkaError.MSG_SIZE_TOO_LARGE))
+        if output.topic not in self._partitions:
+            self._partitions[output.topic] = self._ask(output.topic)
+        if (output.partition or 0) >= self._partitions[output.topic]:
+            raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+
+    def _ask(self, topic: str) -> int:
+        """How many partitions a topic has; none where it is not there."""
+        deadline = monotonic() + _KNOWN_WITHIN_S
+        while True:
+            partitions = len(self._producer.list_topics(topic, timeout=_TIME_LIMIT).topics[topic].partitions)
+            if partitions or monotonic() > deadline:
+                return partitions
+            sleep(0.05)  # Kafka sends no word of a topic
 
     def write(self, outputs: Iterable[Output]) -> None:
         """All or none. Raises KafkaException when fenced, or when the outcome is not known."""
@@ -55,4 +81,9 @@ class ExclusiveWriter:
         self._producer.purge()
 
 
-__all__ = ["ExclusiveWriter", "KafkaException"]
+def _size(output: Output) -> int:
+    headers = sum(len(name.encode()) + len(value) + _HEADER_FRAME for name, value in output.headers)
+    return len(output.key or b"") + len(output.value or b"") + headers + _FRAME
+
+
+__all__ = ["ExclusiveWriter", "KafkaError", "KafkaException"]

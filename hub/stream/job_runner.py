@@ -16,9 +16,10 @@ from typing import Protocol
 
 import msgspec
 import structlog
+from polars.exceptions import PanicException
 
 from hub.journal.database import JournalError
-from hub.stream.exclusive import ExclusiveWriter, KafkaException
+from hub.stream.exclusive import ExclusiveWriter, KafkaError, KafkaException
 from hub.stream.jobs import OVER, PORTION, Beat, Item, Job, Jobs, Mark, Progress, output
 from hub.stream.picking import Picker
 from hub.stream.records import Output
@@ -34,6 +35,17 @@ _TURN_EVERY = 0.1
 
 #: Items of one job in one transaction.
 _AT_ONCE = 200
+
+#: What Kafka says of places and records that it will know and take no better later.
+_NEVER = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.TOPIC_EXCEPTION,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError._UNKNOWN_TOPIC,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +70,14 @@ class Work(Protocol):
 
     def more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
         """Called when all items are done: further ones that these led to, and whether to ask again later."""
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What is written in one transaction."""
+
+    outputs: list[Output] = field(default_factory=list)
+    marks: list[tuple[str, Mark]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -99,6 +119,11 @@ class JobRunner:
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    @property
+    def broken(self) -> list[str]:
+        """The thread, if it has ended: then no job goes on any more."""
+        return [] if self._thread.ident is None or self._thread.is_alive() else [self._thread.name]
 
     def close(self) -> None:
         """Stop after the present step; whoever runs jobs next goes on there."""
@@ -153,24 +178,23 @@ class JobRunner:
     def _turn(self, term: _Term) -> None:
         now = monotonic()
         passed, term.turned = now - term.turned, now
-        outputs: list[Output] = []
-        marks: list[tuple[str, Mark]] = []
+        turn = _Turn()
         moved: dict[str, Progress] = {}
         for job in self._jobs.active():
             before = term.progress.get(job.id) or self._jobs.progress(job.id)
             if before.status in OVER:
                 continue  # our view is a moment behind
-            after = self._step(job, before, self._allowance(term, job, passed), outputs, marks)
+            after = self._step(term.writer, turn, job, before, self._allowance(term, job, passed))
             if after != before:
                 moved[job.id] = after
-                outputs.append(output("progress", job.id, after))
-        if outputs or now - term.beaten >= _BEAT_EVERY:
+                turn.outputs.append(output("progress", job.id, after))
+        if turn.outputs or now - term.beaten >= _BEAT_EVERY:
             term.beaten = now
-            term.writer.write([*outputs, output("runner", "", Beat(self._name, term.name))])
+            term.writer.write([*turn.outputs, output("runner", "", Beat(self._name, term.name))])
             term.progress.update(moved)
-            self._jobs.take_marks(marks)
-            for outcome in {mark.outcome for _, mark in marks}:
-                self._tell(outcome, [name for name, mark in marks if mark.outcome == outcome])
+            self._jobs.take_marks(turn.marks)
+            for outcome in {mark.outcome for _, mark in turn.marks}:
+                self._tell(outcome, [name for name, mark in turn.marks if mark.outcome == outcome])
 
     def _allowance(self, term: _Term, job: Job, passed: float) -> int:
         """How many items the job may do now. What it did not use in a quarter of a second is lost to it."""
@@ -181,29 +205,61 @@ class JobRunner:
         return whole
 
     def _step(
-        self, job: Job, before: Progress, allowed: int, outputs: list[Output], marks: list[tuple[str, Mark]]
+        self, writer: ExclusiveWriter, turn: _Turn, job: Job, before: Progress, allowed: int
     ) -> Progress:
-        """Do up to `allowed` items; adds to `outputs` and `marks`, and says how far the job is then."""
+        """Do up to `allowed` items; adds to `turn`, and says how far the job is then."""
         progress = before
         if progress.status == "queued":
             progress = msgspec.structs.replace(progress, status="running", started=time())
         if self._jobs.cancelled(job.id):
-            return self._end(job, progress, "cancelled", outputs)
+            return self._end(job, progress, "cancelled", turn.outputs)
         items, again = self._next_items(job, progress), True
         if not items:
-            items, again = self._works[job.kind].more(job, progress)
+            items, again = self._more(job, progress)
             if not items and not again:
-                return self._end(job, progress, "done", outputs)
+                return self._end(job, progress, "done", turn.outputs)
             if progress.status != "settling":
                 progress = msgspec.structs.replace(progress, status="settling")
-        seen = {name for name, _ in marks}
+        seen = {name for name, _ in turn.marks}
         for item in items[:allowed]:
-            done = self._works[job.kind].do(job, item) if item.id not in seen else Done("repeated")
+            done = self._done(writer, job, item) if item.id not in seen else Done("repeated")
             seen.update(name for name, _ in done.marks)
-            outputs += done.outputs
-            marks += done.marks
+            turn.outputs += done.outputs
+            turn.marks += done.marks
             progress = _counted(progress, done)
+            if done.verdict == "refused" and progress.status == "settling":
+                return self._end(job, progress, "done", turn.outputs)  # `more` would find it again for ever
         return progress
+
+    def _done(self, writer: ExclusiveWriter, job: Job, item: Item) -> Done:
+        """What an item comes to. One that fails every time is refused: all jobs would wait for it otherwise."""
+        try:
+            done = self._works[job.kind].do(job, item)
+            for one in done.outputs:
+                writer.check(one)
+        except KafkaException as error:
+            if error.args[0].code() not in _NEVER:
+                raise
+            kind = error.args[0].name()
+        except (OSError, MemoryError):  # no item's fault
+            raise
+        except (Exception, PanicException) as error:  # noqa: BLE001 - told, and the other items go on
+            kind = type(error).__name__
+        else:
+            return done
+        # The kind alone: what an error says may be anyone's data.
+        log.error("job-item-refused", job=job.id, item=item.id, error=kind)
+        return Done("refused", note=f"some could not be done: {kind}")
+
+    def _more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
+        """As the job's work says; asked again later where it fails, while the journal is locked for one."""
+        try:
+            return self._works[job.kind].more(job, progress)
+        except (KafkaException, OSError, MemoryError):
+            raise
+        except (Exception, PanicException) as error:  # noqa: BLE001 - told, and the other jobs go on
+            log.warning("job-settles-later", job=job.id, error=type(error).__name__)
+            return [], True
 
     def _next_items(self, job: Job, progress: Progress) -> list[Item]:
         return self._jobs.items(job.id, progress.next) if progress.next < job.total else []

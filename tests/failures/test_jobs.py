@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,16 +12,18 @@ from time import time
 from typing import Any
 
 import pytest
+from polars.exceptions import PanicException
 
 from hub.config import HubConfig
+from hub.journal.database import JournalError
 from hub.stream import job_runner, topics
 from hub.stream.exclusive import ExclusiveWriter
 from hub.stream.following import Following
-from hub.stream.job_runner import Done, JobRunner
+from hub.stream.job_runner import Done, JobRunner, Work
 from hub.stream.jobs import Item, Job, Jobs, Progress, asked_for, output
 from hub.stream.picking import Picker
 from hub.stream.reading import read_all
-from hub.stream.records import Output
+from hub.stream.records import MAX_BYTES, Output
 from hub.testing.live import LiveHub, live_hub, until
 
 Post = Callable[..., str]
@@ -97,10 +100,37 @@ class Copying:
         return [], False
 
 
+class Stumbling(Copying):
+    """Some items fail each time; what is next cannot be found while the journal is locked."""
+
+    def __init__(self, picker: Picker) -> None:
+        self.picker = picker
+        self.locked = True
+
+    def do(self, job: Job, item: Item) -> Done:
+        match item.id:
+            case "1":
+                raise LookupError("somebody's name")
+            case "2":
+                return Done("sent", [Output(job.plan, b"2", bytes(MAX_BYTES))])
+            case "3":
+                return Done("sent", [Output("no-such-topic", b"3", b"")])
+            case "4":
+                raise PanicException("somebody's name")
+            case "5":
+                self.picker.pick(job.plan, 99, 0)
+        return super().do(job, item)
+
+    def more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
+        if self.locked:
+            raise JournalError("the journal is locked")
+        return [], False
+
+
 @contextmanager
-def runner(kafka: str) -> Iterator[Jobs]:
-    def works(_: Picker) -> Mapping[str, Copying]:
-        return {"replay": Copying()}
+def runner(kafka: str, work: Callable[[Picker], Work] = lambda _: Copying()) -> Iterator[Jobs]:
+    def works(picker: Picker) -> Mapping[str, Work]:
+        return {"archive": Copying(), "replay": work(picker)}
 
     jobs = Jobs()
     following = Following(kafka, jobs)
@@ -108,6 +138,7 @@ def runner(kafka: str) -> Iterator[Jobs]:
     running = JobRunner(kafka, jobs, works)
     running.start()
     yield jobs
+    assert running.broken == []
     running.close()
     following.close()
 
@@ -115,14 +146,19 @@ def runner(kafka: str) -> Iterator[Jobs]:
 @pytest.fixture
 def asked(kafka: str) -> tuple[Job, str]:
     """A job of 2,000 items, asked for but not begun, and the topic that it writes to."""
-    made = f"copies-{time():.0f}"
+    job = ask(kafka, "replay", 2_000)
+    return job, job.plan
+
+
+def ask(kafka: str, kind: str, total: int) -> Job:
+    """Ask for a job of that many items, which writes to a topic of its own."""
+    made = f"copies-{uuid.uuid4().hex}"
     declared = topics.declare(HubConfig(), [], [])
     topics.ensure(kafka, [*declared, topics.Topic(made, 1, 1)])
-    items = [Item(str(number), "", 0, number) for number in range(2_000)]
-    job = Job(id=made, kind="replay", what="", total=2_000, rate=1_000, asked_at=time(), plan=made)
-    writer = ExclusiveWriter(kafka, "asking")
-    writer.write(asked_for(job, items))
-    return job, made
+    items = [Item(str(number), "", 0, number) for number in range(total)]
+    job = Job(id=made, kind=kind, what="", total=total, rate=1_000, asked_at=time(), plan=made)
+    ExclusiveWriter(kafka, "asking").write(asked_for(job, items))
+    return job
 
 
 def test_runners_that_fight_for_a_job_do_each_item_once(
@@ -134,6 +170,36 @@ def test_runners_that_fight_for_a_job_do_each_item_once(
         assert until(lambda: jobs.progress(job.id).status == "done", 60)
     written = [message.key().decode() for message in read_all(kafka, made, 0)]
     assert written == [str(number) for number in range(2_000)]
+
+
+def test_an_item_that_fails_each_time_is_refused_and_costs_no_other_anything(kafka: str) -> None:
+    made: list[Stumbling] = []
+
+    def work(picker: Picker) -> Stumbling:
+        made.append(Stumbling(picker))
+        return made[0]
+
+    job, other = ask(kafka, "replay", 8), ask(kafka, "archive", 8)
+    with runner(kafka, work) as jobs:
+        assert until(lambda: jobs.progress(other.id).status == "done", 30)
+        assert jobs.progress(job.id).status == "settling"  # while the journal is locked
+        made[0].locked = False
+        assert until(lambda: jobs.progress(job.id).status == "done")
+        ended = jobs.progress(job.id)
+    assert (ended.sent, ended.refused) == (3, 5)
+    assert ended.note == "some could not be done: _UNKNOWN_PARTITION"
+    assert [message.key() for message in read_all(kafka, job.plan, 0)] == [b"0", b"6", b"7"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_runner_whose_thread_ended_says_so(kafka: str) -> None:
+    def ends(_outcome: str, _ids: object) -> None:
+        raise SystemExit
+
+    running = JobRunner(kafka, Jobs(), lambda _: {}, ends)
+    assert running.broken == []
+    running.start()
+    assert until(lambda: running.broken == ["jobs"])
 
 
 def test_what_a_later_version_keeps_about_jobs_is_passed_over() -> None:
