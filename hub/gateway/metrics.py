@@ -114,12 +114,16 @@ def _workers(heard: list[Heard]) -> Iterator[Metric]:
 
 
 def _pollers(heard: list[Heard]) -> Iterator[Metric]:
-    good = GaugeMetricFamily("hub_poller_good_seconds", "Since a poll last succeeded", labels=["poller"])
+    failing = GaugeMetricFamily(
+        "hub_poller_failing_seconds",
+        "For how long no poll has succeeded; 0 if the last did",
+        labels=["poller"],
+    )
     halted = GaugeMetricFamily("hub_poller_halted", "Whether a person has to act", labels=["poller"])
     for one in heard:
         if one.ago < SILENT_S:
             for name, poller in sorted(one.report.pollers.items()):
-                if poller.good_at:
-                    good.add_metric([name], max(0.0, time() - poller.good_at))
+                since = poller.failing_since
+                failing.add_metric([name], max(0.0, time() - since) if since else 0.0)
                 halted.add_metric([name], poller.halted)
-    yield from (good, halted)
+    yield from (failing, halted)

@@ -44,9 +44,13 @@ class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 @dataclass(slots=True)
 class Health:
-    """How a poller gets on. `good_at` and `next_at` in epoch seconds, 0 for never; `through_by` as `monotonic`."""
+    """How a poller gets on. `good_at` and `next_at` in epoch seconds, 0 for never; `through_by` as `monotonic`.
+
+    `failing_since`, in epoch seconds, is when the first of the failures in a row came, 0 while there is none.
+    """
 
     good_at: float = 0.0
+    failing_since: float = 0.0
     next_at: float = 0.0
     error: str = ""
     halted: bool = False
@@ -252,6 +256,7 @@ class Instances:
                 log.warning("poller-fenced", instance=key)
             except Exception:
                 log.exception("poller-failed", instance=key)
+                desk.health.failing_since = desk.health.failing_since or time()
             finally:
                 await work.end()
             await asyncio.sleep(_FIRST_PAUSE)
@@ -273,10 +278,11 @@ class Instances:
                 log.warning("poller-retries", instance=desk.key, reason=reason, seconds=round(wait, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 desk.health.error = reason
+                desk.health.failing_since = desk.health.failing_since or time()
                 self._conditions.bad(work.connector, reason)
             else:
                 pause = _FIRST_PAUSE
-                desk.health.good_at, desk.health.error = time(), ""
+                desk.health.good_at, desk.health.error, desk.health.failing_since = time(), "", 0.0
                 self._conditions.good(work.connector, event=desk.brought)
                 desk.brought = False
             desk.expect(wait)
@@ -285,7 +291,7 @@ class Instances:
 
     async def _allowed(self, desk: Desk, instance: str) -> None:
         if self._controls.of(instance).paused:
-            desk.health.through_by = inf
+            desk.health.through_by, desk.health.failing_since = inf, 0.0
             await self._controls.until_running(instance)
 
     async def _halt(self, desk: Desk, work: Work, reason: str) -> None:

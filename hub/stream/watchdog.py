@@ -169,7 +169,11 @@ class Watchdog:
             },
             pollers={
                 name: PollerReport(
-                    good_at=health.good_at, next_at=health.next_at, error=health.error, halted=health.halted
+                    good_at=health.good_at,
+                    next_at=health.next_at,
+                    failing_since=health.failing_since,
+                    error=health.error,
+                    halted=health.halted,
                 )
                 for name, health in watched.pollers().items()
             },

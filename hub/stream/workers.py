@@ -48,6 +48,7 @@ class PollerReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     good_at: float = 0.0
     next_at: float = 0.0
+    failing_since: float = 0.0
     error: str = ""
     halted: bool = False
 

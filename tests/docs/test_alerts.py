@@ -43,3 +43,7 @@ def test_every_alert_says_what_is_wrong_and_what_to_do_next() -> None:
         assert rule["labels"]["severity"] in ("page", "ticket")
         assert {"summary", "next"} <= rule["annotations"].keys(), rule["alert"]
     assert len({rule["alert"] for rule in alerts()}) == len(alerts())
+
+
+def test_that_no_gateway_is_there_to_say_so_is_an_alert_too() -> None:
+    assert any("absent(hub_ready)" in rule["expr"] for rule in alerts())

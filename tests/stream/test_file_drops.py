@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 import pytest
 
-from hub.sdk import BadRow, FileDropSource, Instance, csv_rows
+from hub.sdk import BadRow, FileDropSource, Instance, Retry, csv_rows
 from hub.sdk.connector import FAULT
 from hub.stream import filing
 from hub.stream.controls import Controls, control_output
@@ -242,6 +242,36 @@ async def test_a_halted_instance_says_why_and_goes_on_when_resumed(
         controls.change(instance.name, control_output(instance.name, paused=False).value)
         await until(lambda: landed(kafka, instance))
         assert not health.halted
+
+
+async def test_an_instance_fails_from_its_first_failure_on_until_it_works_or_is_paused(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    away = True
+
+    class Away(Drop):
+        def read(self, file: TextIO) -> Iterable[Any]:
+            if away:
+                raise Retry("it is away", after=0.05)
+            return csv_rows(file)
+
+    controls = Controls()
+    async with at_work(kafka, borrowed, drop(instance, inbox, Away), tmp_path, controls) as instances:
+        health = instances.health[f"{instance.name}/files"]
+        await until(lambda: health.good_at)
+        assert health.failing_since == 0
+        write(inbox / "REF_1.csv", licences(1))
+        await until(lambda: health.failing_since)
+        first, second = health.failing_since, health.next_at + 0.1
+        await until(lambda: health.next_at > second)
+        assert health.failing_since == first
+        controls.change(instance.name, control_output(instance.name, paused=True).value)
+        await until(lambda: not health.failing_since)
+        controls.change(instance.name, control_output(instance.name, paused=False).value)
+        await until(lambda: health.failing_since)
+        away = False
+        await until(lambda: landed(kafka, instance))
+        await until(lambda: not health.failing_since)
 
 
 def test_csv_dict_reader_serves_too() -> None:
