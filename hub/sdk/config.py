@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Self, get_args
 
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -33,7 +33,7 @@ class ConnectorConfig(BaseSettings):
         return env_settings, init_settings
 
     @classmethod
-    def load(cls, instance: str, values: Mapping[str, Any], base: Path) -> ConnectorConfig:
+    def load(cls, instance: str, values: Mapping[str, Any], base: Path) -> Self:
         """Resolve references (`{env: NAME}`, `{file: PATH}`) and paths, both relative to `base`, and validate.
 
         Raises ValueError naming the field where a reference leads nowhere or a secret stands in plain text or is

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import asyncssh
-from pydantic import Field, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr
 
 from hub.sdk.config import ConnectorConfig
 from hub.sdk.errors import HubError, Reject, Retry, Stop
@@ -83,9 +83,18 @@ class FileSettings(ConnectorConfig):
         description="The server's public key, `ssh-ed25519 AAAA…`: a server with another one is not spoken to.",
     )
 
+    _base: Path = PrivateAttr(default_factory=Path)
+
+    @classmethod
+    def load(cls, instance: str, values: Mapping[str, Any], base: Path) -> Self:
+        """See `ConnectorConfig`; a folder on this machine is relative to `base`, too."""
+        loaded = super().load(instance, values, base)
+        loaded._base = base
+        return loaded
+
     def place(self) -> Place:
         """The place that these settings name."""
-        return SftpPlace(self) if self.sftp_host else LocalPlace(Path(self.folder))
+        return SftpPlace(self) if self.sftp_host else LocalPlace(self._base / self.folder)
 
 
 def is_bare(name: str) -> bool:

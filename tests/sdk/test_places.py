@@ -26,6 +26,14 @@ async def test_a_file_that_goes_while_its_folder_is_listed_is_passed_over(
     assert [found.name for found in await LocalPlace(tmp_path).listed("*")] == ["stays"]
 
 
+async def test_a_folder_on_this_machine_is_relative_to_the_file_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "here").touch()
+    settings = FileSettings.load("one", {"folder": "drop"}, tmp_path)
+    for named in (settings, settings.model_copy(update={"folder": str(tmp_path / "drop")})):
+        assert [found.name for found in await named.place().listed("*")] == ["here"]
+
+
 async def test_a_server_that_says_so_of_a_folder_that_is_there_is_asked_again() -> None:
     simulator = SftpSimulator()
     with simulator.running():
