@@ -28,4 +28,5 @@ def test_twenty_faults_and_more(tmp_path: Path) -> None:
     report = uvloop.run(experiment(run, tmp_path, print))
     print(summary(report))
     assert report.right, summary(report)
-    assert sum(len(one.faults) for one in report.struck) >= 20
+    struck = {name for one in report.struck for name in one.faults}
+    assert struck | report.skipped.keys() == set(FAULTS)  # some need root, for disks and hosts of their own
