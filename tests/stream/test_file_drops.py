@@ -220,9 +220,17 @@ async def test_a_paused_instance_takes_nothing_until_it_is_resumed(
 ) -> None:
     controls = Controls()
     controls.change(instance.name, control_output(instance.name, paused=True).value)
+    running, beside = new_instance(kafka), tmp_path / "beside"
+    beside.mkdir()
     write(inbox / "REF_1.csv", licences(1))
-    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path, controls):
+    async with (
+        at_work(kafka, borrowed, drop(instance, inbox), tmp_path, controls),
+        at_work(kafka, borrowed, drop(running, beside), tmp_path, controls),
+    ):
         write(inbox / "REF_2.csv", licences(1, start=1))
+        for number in range(1, 4):  # by the third, the paused one would have had its first for long
+            write(beside / f"REF_{number}.csv", licences(1, start=number))
+            await until(lambda number=number: len(landed(kafka, running)) == number)
         assert landed(kafka, instance) == []
         controls.change(instance.name, control_output(instance.name, paused=False).value)
         await until(lambda: len(landed(kafka, instance)) == 2)
