@@ -15,7 +15,8 @@ import pytest
 
 from hub.sdk import Change, Fact, Instance, RegisterSource, csv_rows
 from hub.sdk.connector import FAULT
-from hub.stream import filing, registers
+from hub.stream import failpoints, filing, registers
+from hub.stream.failpoints import VARIABLE
 from hub.stream.register_cache import RegisterCache
 from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance, until
 from tests.stream.test_file_drops import write
@@ -36,9 +37,11 @@ class Register(RegisterSource[Folder, Row]):
 
 
 @pytest.fixture(autouse=True)
-def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(filing, "PORTION", 40)
     monkeypatch.setattr(registers, "PORTION", 40)
+    yield
+    failpoints.set_points({})
 
 
 @pytest.fixture(scope="module")
@@ -115,24 +118,22 @@ async def test_a_second_register_yields_exactly_the_differences(
 async def test_what_dies_in_the_middle_is_gone_on_with_from_any_machine(
     kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
 ) -> None:
-    """Killed at random points, on a disk that is sometimes another: neither lost nor repeated."""
+    """Killed at random points of each, on a disk that is sometimes another: neither lost nor repeated."""
     rng = random.Random(7)
     first = {f"L{n}": f"holder {n}" for n in range(1_500)}
     second = {k: (v if rng.random() < 0.8 else v + "!") for k, v in first.items() if rng.random() < 0.9}
     expected = differences({}, first) + differences(first, second)
-    put(inbox, "1.csv", first)
-    for life in range(60):
-        disk = tmp_path / f"disk {rng.randrange(3)}"
-        async with at_work(kafka, borrowed, register(instance, inbox), disk):
-            goal = min(len(changes(kafka, instance)) + rng.randrange(200, 900), expected.total())
-            if life and archived(inbox, 1)() and not (inbox / "2.csv").exists():
-                put(inbox, "2.csv", second)
-            done = archived(inbox, 2)
-            await until(lambda goal=goal: len(changes(kafka, instance)) >= goal or archived(inbox, 1)())
-        if done():
-            break
-    async with at_work(kafka, borrowed, register(instance, inbox), tmp_path / "last"):
-        await until(archived(inbox, 2))
+    for number, entries in enumerate((first, second), start=1):
+        put(inbox, f"{number}.csv", entries)
+        within, done = tmp_path / f"within-{number}", archived(inbox, number)
+        failpoints.set_points({VARIABLE: f"poll.commit:hang-after:{rng.randrange(2, 12)}@{within}"})
+        while not done():
+            held, disk = not within.exists(), tmp_path / f"disk {rng.randrange(3)}"
+            goal = len(changes(kafka, instance)) + rng.randrange(1, 400)
+            reached = lambda goal=goal, done=done: done() or len(changes(kafka, instance)) >= goal  # noqa: E731
+            async with at_work(kafka, borrowed, register(instance, inbox), disk):
+                await until(within.exists if held else reached)
+            assert not (held and done()), "it was not killed with the register in hand"
     found = told(changes(kafka, instance))
     assert (found - expected, expected - found) == (Counter(), Counter())
 
