@@ -126,9 +126,12 @@ async def search_events(
     cursor: str = "",
 ) -> Any:
     """Events by type pattern, party and subject, newest first."""
-    page = await asyncio.to_thread(
-        state.journal.search, type=type, party=party, subject=subject, limit=limit, cursor=cursor
-    )
+    try:
+        page = await asyncio.to_thread(
+            state.journal.search, type=type, party=party, subject=subject, limit=limit, cursor=cursor
+        )
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
     return msgspec.to_builtins(page)
 
 

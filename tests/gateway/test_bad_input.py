@@ -139,6 +139,13 @@ def test_a_subscription_that_cannot_be_is_refused_with_its_reason(
     assert told in answer.json()["detail"]
 
 
+def test_a_cursor_that_no_page_gave_is_refused_by_name(hub: LiveHub) -> None:
+    headers = {"authorization": f"Bearer {(hub.data_dir / 'operator.token').read_text()}"}
+    answer = httpx2.get(f"{hub.gateway}/v1/events?cursor=x", headers=headers)
+    assert answer.status_code == 422
+    assert answer.json()["detail"].startswith("cursor: ")
+
+
 def test_personal_data_of_bad_input_reaches_no_log_error_or_metric(hub: LiveHub) -> None:
     body = message(hub, resource={"email": TRACER, "amount": TRACER, "payment_id": TRACER})
     record = hub.post("birmingham-pay", body).headers["hub-record-id"]
