@@ -23,6 +23,7 @@ from hub.stream.conditions import Conditions
 from hub.stream.ingest import Ingest
 from hub.stream.raw import attributes_of
 from hub.stream.reading import read_all
+from hub.testing.live import until
 from tests.stream.at_work import make_topics
 
 
@@ -194,12 +195,13 @@ async def test_who_asks_too_much_hears_of_it_in_the_sources_words_by_whatever_me
     ingest.close()
 
 
-async def test_a_body_that_does_not_come_is_given_up_in_the_sources_words(door: httpx2.AsyncClient) -> None:
-    async def begun() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.Event().wait()
+async def _half_a_body() -> AsyncIterator[bytes]:
+    yield b"{"
+    await asyncio.Event().wait()
 
-    answer = await door.post("/$process-message", content=begun(), headers=REQUEST)
+
+async def test_a_body_that_does_not_come_is_given_up_in_the_sources_words(door: httpx2.AsyncClient) -> None:
+    answer = await door.post("/$process-message", content=_half_a_body(), headers=REQUEST)
     assert (answer.status_code, answer.json()) == (408, {"issue": "refused"})
     assert answer.headers["connection"] == "close"
 
@@ -212,4 +214,15 @@ async def test_while_kafka_is_away_the_answer_stays_503_so_that_the_sender_tries
         answer = await client.post("/$process-message", json=_message(), headers=REQUEST)
     assert (answer.status_code, answer.json()) == (503, {"issue": "refused"})
     assert answer.headers["retry-after"] == "5"
+    ingest.close()
+
+
+async def test_once_kafka_is_known_to_be_away_the_answer_is_503_before_the_body_is_read(
+    connector: str,
+) -> None:
+    ingest = Ingest("127.0.0.1:1", timeout=0.2)
+    assert await asyncio.to_thread(until, lambda: ingest.away)
+    async with _door(connector, ingest) as client:
+        answer = await client.post("/$process-message", content=_half_a_body(), headers=REQUEST)
+    assert answer.status_code == 503
     ingest.close()
