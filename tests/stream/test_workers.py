@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import time
 
 import msgspec
 
@@ -15,8 +16,8 @@ EVENTS, REST = ("translate",), ("route", "deliver", "journal")
 
 
 def report(name: str, *partitions: int, does: Sequence[str] = (*EVENTS, *REST), **more: object) -> Report:
-    more.setdefault("stages", {stage: StageReport() for stage in does})
-    return Report(worker=name, pid=1, at=NOW, started=NOW, partitions=partitions, **more)  # type: ignore[arg-type]
+    more = {"at": NOW, "stages": {stage: StageReport() for stage in does}, **more}
+    return Report(worker=name, pid=1, started=NOW, partitions=partitions, **more)  # type: ignore[arg-type]
 
 
 def kinds(heard: list[Heard], partitions: int = 4, unheld_s: float = 0.0) -> set[tuple[str, str, str]]:
@@ -61,8 +62,8 @@ def test_a_stage_is_as_late_as_its_latest_and_as_full_as_all() -> None:
 
 def test_one_that_ended_in_order_is_missed_by_nobody_and_a_report_of_another_version_ends_nothing() -> None:
     workers = Workers()
-    workers.change("a", msgspec.json.encode(report("a", 0)))
+    workers.change("a", msgspec.json.encode(report("a", 0, at=time())))
     workers.change("b", b'{"worker": 7}')
-    assert [one.report.worker for one in workers.all()] == []  # its time is long past
+    assert [one.report.worker for one in workers.all()] == ["a"]
     workers.change("a", None)
     assert workers.all() == []
