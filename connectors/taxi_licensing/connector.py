@@ -66,8 +66,8 @@ class TaxiRegister(RegisterSource[Config, Licence]):
         return not self.config.authority_id
 
     def read(self, file: TextIO) -> Iterable[dict[str, str] | BadRow]:
-        """By the first line."""
-        headed = "LicenceNumber" in file.readline()
+        """By the first line: a header has every column of the published form by its name."""
+        headed = PUBLISHED[0] in file.readline()
         file.seek(0)
         return csv_rows(file, None if headed else PUBLISHED)
 

@@ -98,6 +98,18 @@ async def test_broken_rows_are_set_aside_by_what_is_wrong_and_nothing_they_say(
     ]
 
 
+async def test_a_file_with_a_header_is_read_by_it_whether_its_licences_have_numbers_or_not(
+    register: TaxiRegister, tmp_path: Path
+) -> None:
+    columns = [*sorted(PLAIN.keys() - {"LicenceNumber"}), "WheelchairAccessible"]
+    file = tmp_path / "unnumbered.csv"
+    file.write_text("\n".join(",".join(row) for row in (columns, [PLAIN.get(name, "") for name in columns])))
+    ends = await through(register, [file], tmp_path)
+    assert [str(end) for end in ends] == ["taxi-licence.granted"]
+    told: Any = ends[0].facts[0].data
+    assert (told.licence_reference, told.registration_mark) == ("TAXI/HC-0001", "AB12CDE")
+
+
 async def test_every_published_sample_is_understood_row_by_row(
     register: TaxiRegister, tmp_path: Path, samples: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
