@@ -7,11 +7,13 @@ one may pass only when its number is next. So they pass in order, whatever order
 comes too early is set aside again under its old number. When the last number has passed, the gate is gone.
 
 Gates are records in `hub.parked`, in the partition of their subject, written in the transaction of the batch
-that changed them. A worker reads those of a partition once per generation, as it does with `Seen`.
+that changed them. A worker reads those of a partition once per generation, as it does with `Seen`. Those of a
+place that is ordered no more are given up then: what waited there, redriven, goes on as it comes.
 
 How a stage asks, per batch and, where `held.quiet` is false, per record and ordered place:
 
     held = parked.of(batch)
+    outputs += held.given_up()                             # though nothing is ordered any more
     outputs += held.opening(batch.records)
     if held.turn(place, record) is not Turn.GO:
         outputs += held.set_aside(place, record, lambda reject: letter_of(record, ...))
@@ -166,12 +168,16 @@ class Held:
         gate = self._gates.get((self._topic, place, subject))
         return gate.park if gate else None
 
+    def given_up(self) -> list[Output]:
+        """Call first: gives up gates of places that are no longer ordered."""
+        stale = [key for key in self._gates if key[0] == self._topic and key[1] not in self._ordered]
+        return [self._set(key, None) for key in stale]
+
     def opening(self, records: Sequence[Record]) -> list[Output]:
-        """Call first: gives up gates of places that are no longer ordered, and passes what was archived."""
+        """Call next: passes what was archived."""
         if self.quiet:
             return []
-        stale = [key for key in self._gates if key[0] == self._topic and key[1] not in self._ordered]
-        outputs = [self._set(key, None) for key in stale]
+        outputs = []
         for record in records:
             ticket = ticket_of(record.headers) if header(record.headers, SKIP) else None
             if ticket is not None:

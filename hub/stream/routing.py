@@ -77,11 +77,12 @@ class Routing:
 
     def __init__(self, engine: Engine, parked: Parked | None = None) -> None:
         self._engine = engine
-        self._parked = parked if engine.ordered else None
+        self._parked = parked
         self._domains_in_order = {topics.domain_of(kind) for kind in engine.in_order}
-        self.pure = self._parked is None
+        # What the first batch gives up of former times is nothing to those after it.
+        self.pure = parked is None or not engine.ordered
         #: What is routed at once comes through only to be passed over, and for what is redriven there is time.
-        self.linger = 0.0 if self._parked else 0.2
+        self.linger = 0.2 if self.pure else 0.0
 
     def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """Inbox records in the order of the batches, then dead letters and journal entries."""
@@ -89,7 +90,14 @@ class Routing:
         heads = came.columns.heads
         only = heads.given(ONLY)
         routed = heads.given(ROUTED).keys() - only.keys()
-        return [] if len(routed) == heads.count else self._route(came, only, routed)
+        outputs = self._given_up(batches)
+        return outputs if len(routed) == heads.count else [*outputs, *self._route(came, only, routed)]
+
+    def _given_up(self, batches: Sequence[Batch]) -> list[Output]:
+        """Where order matters no more, nothing waits any longer, though it should matter again."""
+        if self._parked is None:
+            return []
+        return [output for batch in batches for output in self._parked.of(batch).given_up()]
 
     def at_once(self, event_type: str) -> bool:
         """Whether events of a type may be routed as they are written.
@@ -115,7 +123,7 @@ class Routing:
         if only or over:
             outcome = outcome.where(lambda row, route: row not in over and only.get(row, route) == route)
         turns = Turns()
-        if self._parked is not None and came.batches[0].fence is not _NOBODY:
+        if self._parked is not None and not self.pure and came.batches[0].fence is not _NOBODY:
             turns = in_turn(outcome, came.parts(self._parked), self._engine.ordered, came.record, _letter)
             outcome = turns.without(outcome)
         outputs: list[Output | Outputs] = [*_forwarded(outcome.routed), *turns.outputs]

@@ -55,7 +55,7 @@ class Translate:
         self._registry = registry
         self._seen = seen
         self._ordered = ordered_places(fleet)
-        self._parked = parked if self._ordered else None
+        self._parked = parked
 
     def process(self, batches: Sequence[Batch]) -> Sequence[Output | Outputs]:
         """Events and marks of what was seen, dead letters, journal entries."""
@@ -66,12 +66,12 @@ class Translate:
             seen = self._seen.of(batch)
             held = self._parked.of(batch) if self._parked else None
             if held is not None:
-                outputs += held.opening(batch.records)
+                outputs += held.given_up() + held.opening(batch.records)
             for record in batch.records:
                 if header(record.headers, SKIP):
                     continue  # whether or not its source is still ordered: it was archived, and stands as that
                 accepted.add(record, **self._accepted(record))
-                place = self._place(record) if held is not None else ""
+                place = self._place(record) if self._ordered else ""
                 if held is not None and place in self._ordered:
                     outputs += self._in_turn(place, record, held, seen, translated)
                     continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,10 +20,11 @@ from hub.routes.compiler import compile_route
 from hub.routes.engine import Engine
 from hub.sdk.errors import Reject
 from hub.stream import topics
+from hub.stream.exclusive import ExclusiveWriter
 from hub.stream.parked import Parked, ticket_of
 from hub.stream.records import Batch, Fence, Output, Outputs, Read, singly
 from hub.stream.redrive import resent
-from hub.stream.routing import Routing
+from hub.stream.routing import ROUTED, Routing
 from tests.failures.test_parked import AsMessage
 from tests.routes.test_engine import REGISTRY, captured
 
@@ -34,6 +37,7 @@ class World:
     """A route stage with ordered routes and one that is not, all of which refuse the amounts in `ill`."""
 
     def __init__(self, kafka: str, ordered: Sequence[str] = ("in-order",)) -> None:
+        self.kafka = kafka
         self.ill: set[int] = set()
         self.names = (*ordered, "as-it-comes")
         fee = {"python": self._mapped, "reads": ("amount", "payment_id"), "emits": "licensing.fee.paid"}
@@ -81,6 +85,13 @@ class World:
     def take(self, *several: Sequence[Read]) -> dict[str, list[Any]]:
         """What several batches of one transaction lead to: amounts per route, and dead letters."""
         return self.shown(self.stage.process([self._batch(records) for records in several]))
+
+    def commit(self, *records: Read) -> dict[str, list[Any]]:
+        """As `take`, and what is parked is so for all who come after."""
+        outputs = singly(self.stage.process([self._batch(records)]))
+        gates = [output for output in outputs if output.topic == topics.PARKED]
+        ExclusiveWriter(self.kafka, f"parking-{uuid.uuid4().hex}").write(gates)
+        return self.shown(outputs)
 
     def set_aside(self, record: Read) -> dict[str, list[Any]]:
         """What is written where the stage failed over a record, or Kafka refused what came of it."""
@@ -219,3 +230,19 @@ def test_what_is_redriven_and_can_still_not_be_read_is_a_dead_letter_again_and_a
     archived = world.take([world.again(one, skip=True) for one in again["dead"]])
     assert archived == {"in-order": [], "as-it-comes": [], "dead": [], "unrouted": []}
     assert world.take([world.record(2, subject=1)])["in-order"] == [2]
+
+
+@pytest.mark.parametrize("meanwhile", ["routed at once", "not routed yet"])
+def test_a_subject_waits_for_nothing_that_was_parked_before_its_route_was_ordered_anew(
+    world: World, meanwhile: str
+) -> None:
+    subject = random.randrange(10**6, 10**9)
+    world.ill = {1}
+    world.commit(world.record(1, subject))
+    assert World(world.kafka).take([world.record(2, subject)])["in-order"] == []
+    as_it_comes = World(world.kafka, ordered=())
+    record = world.record(3, subject)
+    if meanwhile == "routed at once":
+        record = msgspec.structs.replace(record, headers=[*record.headers, (ROUTED, b"1")])
+    as_it_comes.commit(record)
+    assert World(world.kafka).take([world.record(4, subject)])["in-order"] == [4]

@@ -19,6 +19,7 @@ from hub.sdk.config import ConnectorConfig
 from hub.sdk.connector import Source
 from hub.sdk.fleet import Fleet, Member
 from hub.stream import topics
+from hub.stream.exclusive import ExclusiveWriter
 from hub.stream.parked import Parked, ticket_of
 from hub.stream.raw import raw_output
 from hub.stream.records import Batch, Fence, Output, Read, singly
@@ -114,6 +115,13 @@ class World:
     def take(self, *records: Read) -> Told:
         return Told(singly(self.stage.process([self._batch(records)])))
 
+    def commit(self, *records: Read) -> Told:
+        """As `take`, and what is parked is so for all who come after."""
+        outputs = singly(self.stage.process([self._batch(records)]))
+        gates = [output for output in outputs if output.topic == topics.PARKED]
+        ExclusiveWriter(self._kafka, f"parking-{uuid.uuid4().hex}").write(gates)
+        return Told(outputs)
+
     def _batch(self, records: Sequence[Read]) -> Batch:
         return Batch(TOPIC, 0, list(records), Fence("hub", 1, "m"))
 
@@ -172,3 +180,18 @@ def test_what_is_archived_at_an_ordered_source_lets_the_next_pass_and_leaves_no_
     archived = world.take(world.again(first, 3, skip=True))
     assert (archived.events, archived.dead, archived.steps) == ([], [], [])
     assert world.take(world.again(behind, 4), world.sent("next", 5)).events == ["n", "next"]
+
+
+def test_an_entity_waits_for_nothing_that_was_parked_before_its_source_was_ordered_anew(
+    kafka: str, tmp_path: Path
+) -> None:
+    topics.ensure(kafka, topics.declare(HubConfig(), [], []))
+    world = World(kafka, tmp_path, InOrder)
+    world.source.ill = True
+    world.commit(world.sent("m", 1))
+    world.released(InOrder)
+    assert world.take(world.sent("n", 2)).events == []
+    world.released(Notes)
+    world.commit(world.sent("o", 3))
+    world.released(InOrder)
+    assert world.take(world.sent("p", 4)).events == ["p"]

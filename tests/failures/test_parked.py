@@ -182,7 +182,7 @@ def test_a_route_that_is_ordered_no_more_gives_its_subjects_up() -> None:
     stage.ill = {b"1"}
     stage.take([One(b"a", b"1", offset=0)])
     held = Held(TOPIC, 0, stage.gates, frozenset())
-    (freed,) = held.opening([])
+    (freed,) = held.given_up()
     assert (freed.topic, freed.value) == (topics.PARKED, None)
     assert held.quiet
 
