@@ -30,7 +30,7 @@ from hub.journal.merging import (
     event_rows,
     step_rows,
 )
-from hub.journal.tables import OF_A_LETTER, String, dead_letters, deliveries, events, steps, tallies
+from hub.journal.tables import OF_A_LETTER, String, begun, dead_letters, deliveries, events, steps, tallies
 
 
 class Journal:
@@ -45,6 +45,7 @@ class Journal:
         self._events = prepared(_events_statement(database), events.columns.keys())
         self._deliveries = prepared(_deliveries_statement(database), deliveries.columns.keys())
         self._tallies = prepared(_tallies_statement(database), tallies.columns.keys())
+        self._begun = prepared(insert(begun).on_conflict_do_nothing(), begun.columns.keys())
         self._letters = prepared(insert(dead_letters).on_conflict_do_nothing(), dead_letters.columns.keys())
 
     @classmethod
@@ -84,10 +85,15 @@ class Journal:
                 before = [{"letter": row["id"], "outcome": outcome} for row in rows for outcome in SETTLED]
                 connection.execute(_SETTLED_BEFORE, before)
 
-    def empty(self) -> bool:
-        """Whether nothing was ever written. Raises JournalError."""
+    def begin(self, places: Iterable[tuple[str, int]]) -> None:
+        """These topics' partitions are read from their start on, by whomever. Idempotent. Raises JournalError."""
+        with self._database.writing() as connection:
+            self._begun(connection, [{"topic": topic, "partition": number} for topic, number in places])
+
+    def begun(self) -> set[tuple[str, int]]:
+        """All that `begin` was told of. Raises JournalError."""
         with self._database.reading() as connection:
-            return connection.execute(_LAST_STEP).scalar() is None
+            return {(row.topic, row.partition) for row in connection.execute(select(begun))}
 
     def close(self) -> None:
         """Close the connections."""

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import String as _String
 
-VERSION = 3
+VERSION = 4
 """Goes up with any change of the tables; an older journal is dropped and rebuilt from Kafka."""
 
 metadata = MetaData()
@@ -57,6 +57,14 @@ class String(TypeDecorator[str]):
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 
 meta = Table("meta", metadata, Column("version", Integer, primary_key=True))
+
+# Partitions whose reading began at their start for this database: of them it has all up to where the group goes on.
+begun = Table(
+    "begun",
+    metadata,
+    Column("topic", String, primary_key=True),
+    Column("partition", Integer, primary_key=True),
+)
 
 events = Table(
     "events",

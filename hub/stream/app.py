@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -10,7 +10,7 @@ import faust
 from faust.transport.drivers import TRANSPORTS
 from mode.utils.queues import ThrowableQueue
 
-from hub.stream.records import Batch
+from hub.stream.records import Batch, Place
 
 
 class Agent(Protocol):
@@ -75,8 +75,8 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         broker_max_poll_interval=300.0,
         consumer_metadata_max_age_ms=60_000,
     )
-    #: Topics whose first reading begins at their start: see `hub.stream.transport`.
-    app.read_again = frozenset()
+    #: What of its partitions is to be read from the start, and who is told when the group has gone back there.
+    app.unread, app.went_back = _none, _none
     #: Bytes that are worth an answer of Kafka, which otherwise waits; likewise.
     app.fetch_min_bytes = 1
     app.agent_for = {topic: runner.name for runner, names in agents.items() for topic in names}
@@ -84,6 +84,10 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)
         app.agent(channel, name=f"hub.{runner.name}")(agent_of(app, runner))
     return app
+
+
+def _none(_places: Iterable[Place]) -> frozenset[Place]:
+    return frozenset()
 
 
 def agent_of(app: Any, runner: Agent) -> Callable[[AsyncIterable[Sequence[Batch]]], Awaitable[None]]:

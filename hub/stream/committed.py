@@ -32,9 +32,9 @@ def read_committed(servers: str, group: str, places: Sequence[Place]) -> dict[Pl
 
 
 def committed_offsets(
-    servers: str, group: str, places: Sequence[Place], read_again: Container[str] = ()
+    servers: str, group: str, places: Sequence[Place], unread: Container[Place] = ()
 ) -> Positions:
-    """Per place where the group goes on; the log's start where it never committed, and for topics in `read_again`.
+    """Per place where the group goes on; the log's start where it never committed, and for those in `unread`.
 
     As stable, and with the same errors, as `read_committed`.
     """
@@ -43,7 +43,7 @@ def committed_offsets(
     consumer = _consumer(servers, group)
     try:
         there = _committed(consumer, places)
-        positions = {place: at.offset for place, at in there.items() if place[0] not in read_again}
+        positions = {place: at.offset for place, at in there.items() if place not in unread}
         for place in places:
             if place not in positions:
                 positions[place], _ = consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)

@@ -19,7 +19,7 @@ from hub.journal.store import Journal
 from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.progress import moved, waits_for
-from hub.stream.records import Batch, Output, Record
+from hub.stream.records import Batch, Output, Place, Record
 
 _AT_ONCE = 5_000  # entries in one transaction of the journal
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class EmptyError(RuntimeError):
-    """The journal holds nothing, which was not known when reading began."""
+    """The journal was made anew, which was not known when reading began."""
 
 
 class Journalling:
@@ -39,21 +39,34 @@ class Journalling:
 
     def __init__(self, where: Path | str) -> None:
         self._journal = Journal.open(where)
-        self._empty: bool | None = None
+        #: What was read into it from the start on, by whomever, when that was looked up last; None before.
+        self._begun: set[Place] | None = None
         with suppress(JournalAwayError):
-            self._empty = self._journal.empty()
-        #: What to read from the start: all, for a journal that holds nothing, because it is new or was dropped.
-        self.read_again = frozenset({topics.JOURNAL, topics.DEAD_LETTERS} if self._empty else ())
+            self._begun = self._journal.begun()
+
+    def unread(self, places: Iterable[Place]) -> frozenset[Place]:
+        """What of these is to be read from its start: for a journal that is new, or was dropped, all that it reads.
+
+        None while that is not known: `process` then finds out.
+        """
+        read = {topics.JOURNAL, topics.DEAD_LETTERS}
+        mine = frozenset(place for place in places if place[0] in read)
+        return frozenset() if self._begun is None else mine - self._begun
+
+    def begin(self, places: Iterable[Place]) -> None:
+        """The group has gone back to where these start, for good. Away, the journal is told by who begins next."""
+        with suppress(JournalAwayError):
+            self._journal.begin(places)
+            self._begun = self._journal.begun()
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
         """Write batches to the journal; nothing goes back to Kafka. Waits while the database is away.
 
         One record of which it takes nothing, ever, is passed over; among several that one is to be found first.
-        Raises EmptyError where it was away when the worker began, and has been dropped before: what is in Kafka has
-        to be read from the start.
+        Raises EmptyError where it was made anew and that was not known when reading began, because it was away then
+        or dropped since: what is in Kafka has to be read from the start.
         """
-        if self._empty is None:
-            self._insist(self._look)
+        self._insist(partial(self._look, {batch.place for batch in batches}))
         try:
             self._write(batches)
         except JournalRefusedError:
@@ -76,10 +89,10 @@ class Journalling:
         while some := list(islice(found, _AT_ONCE)):
             self._insist(partial(self._journal.apply, some))
 
-    def _look(self) -> None:
-        if self._journal.empty():
-            raise EmptyError("the journal is empty; another worker has to read it from the start")
-        self._empty = False
+    def _look(self, places: set[Place]) -> None:
+        self._begun = self._journal.begun()
+        if places - self._begun:
+            raise EmptyError("the journal was made anew; another worker has to read it from the start")
 
     def _insist(self, write: Callable[[], None]) -> None:
         """Until it is written. Only the journal falls behind meanwhile: events go on without it."""

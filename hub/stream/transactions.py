@@ -36,6 +36,15 @@ def open_producer(servers: str, name: str) -> Producer:
     return producer
 
 
+def go_back(servers: str, positions: Positions, fence: Fence) -> None:
+    """Move the group to `positions`, behind which it is. Raises Outrun and KafkaError."""
+    producer = open_producer(servers, f"{fence.group}-back-{secrets.token_hex(8)}")
+    try:
+        producer.write([], positions, "", fence)
+    finally:
+        producer.close()
+
+
 class Transactor:
     """A transactional producer that survives errors. Not thread-safe: one thread uses it.
 
@@ -106,8 +115,8 @@ class Transactor:
                     return attempt(tries > 0)
                 except (KafkaError, KafkaException) as error:
                     tell = log.error if tries >= _LOUD_AFTER else log.warning
-                    tell("transaction-retried", error=_name(error), tries=tries, transactor=self._name)
-                    waits_for(f"Kafka takes no transaction ({_name(error)})")
+                    tell("transaction-retried", error=named(error), tries=tries, transactor=self._name)
+                    waits_for(f"Kafka takes no transaction ({named(error)})")
                 self.close()
                 self._stopping.wait(min(0.1 * 2**tries, 5.0))
                 tries += 1
@@ -153,7 +162,7 @@ class Transactor:
             self._producer = None
 
 
-def _name(error: KafkaError | KafkaException) -> str:
+def named(error: KafkaError | KafkaException) -> str:
     """What went wrong, in Kafka's words."""
     if isinstance(error, InvalidTimestampError):
         return "InvalidTimestampError: is the clock here right? Kafka takes none that is an hour ahead of its own"

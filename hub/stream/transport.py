@@ -25,12 +25,15 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError
 from confluent_kafka import KafkaException
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
+from kafka.errors import KafkaError
 
 from hub.stream.client import CONNECTS_IN
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
+from hub.stream.producer import Outrun
 from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
 from hub.stream.standing import Standing
+from hub.stream.transactions import go_back, named
 
 log = structlog.get_logger()
 
@@ -277,16 +280,25 @@ class Consumer(driver.Consumer):  # type: ignore[misc]
             return
         fence, places = assigned
         try:
-            positions = await asyncio.get_running_loop().run_in_executor(
-                None, committed_offsets, _servers(self), fence.group, places, self.app.read_again
-            )
-        except KafkaException as error:
-            log.warning("positions-unknown", error=error.args[0].name())
+            positions = await asyncio.to_thread(self._positions, fence, places)
+        except (KafkaException, KafkaError) as error:
+            log.warning("positions-unknown", error=named(error))
             await self.sleep(1)
             return
+        except Outrun:
+            await self.sleep(0.05)
+            return
         if await thread.call_thread(thread.begin, fence, positions):
-            self.app.read_again = frozenset()
             await self.app.on_positioned(positions)
+
+    def _positions(self, fence: Fence, places: Sequence[Place]) -> Positions:
+        """Where to begin. What has to be read from its start is so for whoever comes after us, however soon."""
+        unread = self.app.unread(places)
+        positions = committed_offsets(_servers(self), fence.group, places, unread)
+        if unread:
+            go_back(_servers(self), {place: positions[place] for place in unread}, fence)
+            self.app.went_back(unread)
+        return positions
 
     def _to_message(self, batches: Sequence[Batch]) -> ConsumerMessage:
         # Of the place, Faust needs no more than the topic: to find the agent. The offset it does not look at.

@@ -100,7 +100,8 @@ class Worker:
         }
         agents = {one: names for one, names in agents.items() if one.name in self._mine}
         app = make_app(self._servers, self._data_dir / "faust" / self._name, agents)
-        app.read_again = journalling.read_again if journalling else frozenset()
+        if journalling:
+            app.unread, app.went_back = journalling.unread, journalling.begin
         app.fetch_min_bytes = 1 if self._mine - stages_in([Role.UPKEEP]) else _WORTH
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))

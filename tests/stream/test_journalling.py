@@ -58,6 +58,7 @@ def test_whoever_watches_it_sees_that_it_gets_on_within_one_transaction(tmp_path
     records = read(journal_outputs((topics.JOURNAL, 0), entry, ids))
     stage, progress = Journalling(tmp_path / "journal.db"), Progress("journal")
     progress.bind()
+    stage.begin([(topics.JOURNAL, 0)])
     stage.process([Batch(topics.JOURNAL, 0, records, NOBODY)])
     assert progress.moves >= 3
 
@@ -73,7 +74,9 @@ async def test_a_record_that_the_database_will_never_take_is_passed_over_and_all
 
     with postgres() as server, capture_logs() as said:
         committed = Committed()
-        runner = StageRunner(Journalling(server.url), committed)  # type: ignore[arg-type]
+        stage = Journalling(server.url)
+        stage.begin([batch.place])
+        runner = StageRunner(stage, committed)  # type: ignore[arg-type]
         running = asyncio.create_task(runner.run())
         await runner.agent(stream())
         await asyncio.wait({running, asyncio.create_task(committed.up_to(5))}, return_when="FIRST_COMPLETED")
