@@ -53,7 +53,7 @@ class Slot:
     ended: str = ""
     due: float | None = None
     pause: float = _FIRST_PAUSE
-    _made: int = 0
+    _taken_over: int = 0
 
     def __post_init__(self) -> None:
         self.child = self.make(0)
@@ -64,9 +64,15 @@ class Slot:
         self.child.start(kafka)
 
     def successor(self) -> Child:
-        """The child that is to take over."""
-        self._made += 1
-        return self.make(self._made)
+        """The child that is to take over. One that failed to has left its name free: the next has it."""
+        return self.make(self._taken_over + 1)
+
+    def take(self, fresh: Child, started_at: float) -> Child:
+        """The successor is its child from now on; the one before."""
+        old, self.child = self.child, fresh
+        self._taken_over += 1
+        self.started_at, self.due, self.pause = started_at, None, _FIRST_PAUSE
+        return old
 
     def tend(self, kafka: str, frozen_s: float, now: float) -> None:
         """Start again what has ended, after a pause; end what is frozen."""
@@ -212,8 +218,7 @@ class Supervisor:
                 self._spare = None
                 raise ChildProcessError(f"the new {slot.name} does not work: {fresh.last_words()}")
             yield
-        old, slot.child, self._spare = slot.child, fresh, slot.child
-        slot.started_at, slot.due, slot.pause = started, None, _FIRST_PAUSE
+        old = self._spare = slot.take(fresh, started)
         old.ask_to_stop()
         until = monotonic() + STOP_S
         while old.runs and monotonic() < until:
