@@ -30,6 +30,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 #: A child that lived this long, in seconds, is taken as healthy again.
 _HEALTHY_AFTER = 30.0
 _TURN_S = 0.1
+#: What the system says when it has no memory, process or thread to spare. It passes, and must not end the others.
+_SHORT = (OSError, RuntimeError)
 _READY_WITHIN_S = 60.0
 
 
@@ -92,7 +94,10 @@ class Slot:
         elif now >= self.due:
             self.pause = min(self.pause * 2, _LONGEST_PAUSE)
             self.restarts += 1
-            self.start(kafka, now)
+            try:
+                self.start(kafka, now)
+            except _SHORT as error:  # the next turn finds that it does not run
+                log.error("child-not-started", child=self.name, error=str(error))
 
     def state(self) -> Process:
         """For others to see."""
@@ -119,9 +124,11 @@ class Supervisor:
         self._stopping = threading.Event()
         self._restarting = threading.Event()
         self._kafka = ""
-        self._told: list[Process] = []
+        self._rollout: Rollout | None = None
+        self._written: dict[str, bytes] = {}
         self._rolling: Iterator[None] | None = None
         self._spare: Child | None = None
+        self._full = False
 
     def start(self) -> None:
         """Start all; they load while Kafka does."""
@@ -182,20 +189,21 @@ class Supervisor:
 
     def _roll(self) -> Iterator[None]:
         """The rolling restart, a step at each turn."""
-        rollout = Rollout(number=last_rollout(self._data_dir).number + 1)
+        rollout = self._rollout = Rollout(number=self._rollout.number + 1 if self._rollout else 1)
         try:
             yield from self._judged(rollout)
             if rollout.state == "running":
                 for slot in self._slots:
                     yield from self._replace(slot, rollout)
                 rollout.state, rollout.told = "done", f"{len(self._slots)} processes replaced"
-        except ChildProcessError as error:
+        except _SHORT as error:
             rollout.state, rollout.told = "failed", str(error)
+            if self._spare:
+                self._spare.kill()
+                self._spare = None
         log.info("rolling-restart", state=rollout.state)
-        self._note(rollout)
 
     def _judged(self, rollout: Rollout) -> Iterator[None]:
-        self._note(rollout)
         told = self._data_dir / "logs" / "prepare.log"
         command = [sys.executable, "-m", "hub", *self._prepare(self._kafka)]
         with told.open("wb") as file:
@@ -208,14 +216,12 @@ class Supervisor:
     def _replace(self, slot: Slot, rollout: Rollout) -> Iterator[None]:
         """Start the next one, wait until it works, and only then stop the one that is there."""
         rollout.told = f"replacing {slot.name}"
-        self._note(rollout)
         fresh = self._spare = slot.successor()
         started = monotonic()
         fresh.start(self._kafka)
         while not fresh.ready.is_set():
             if not fresh.runs or monotonic() - started > _READY_WITHIN_S:
                 fresh.kill()
-                self._spare = None
                 raise ChildProcessError(f"the new {slot.name} does not work: {fresh.last_words()}")
             yield
         old = self._spare = slot.take(fresh, started)
@@ -226,14 +232,28 @@ class Supervisor:
         old.kill()
         self._spare = None
 
-    def _note(self, rollout: Rollout) -> None:
-        _write(self._data_dir / ROLLOUT, msgspec.json.encode(rollout))
-
     def _tell(self) -> None:
-        states = [slot.state() for slot in self._slots]
-        if states != self._told:
-            self._told = states
-            _write(self._data_dir / PROCESSES, msgspec.json.encode(states))
+        """Write what has changed for others to see; again at the next turn where the disk is full."""
+        now = {PROCESSES: msgspec.json.encode([slot.state() for slot in self._slots])}
+        if self._rollout:
+            now[ROLLOUT] = msgspec.json.encode(self._rollout)
+        for name, text in now.items():
+            if text != self._written.get(name):
+                self._write(name, text)
+
+    def _write(self, name: str, text: bytes) -> None:
+        path = self._data_dir / name
+        part = path.with_suffix(".part")
+        try:
+            part.write_bytes(text)
+            part.replace(path)
+        except OSError as error:
+            if not self._full:
+                log.error("not-written", file=name, error=error.strerror)
+            self._full = True
+        else:
+            self._written[name] = text
+            self._full = False
 
 
 def last_rollout(data_dir: Path) -> Rollout:
@@ -242,12 +262,6 @@ def last_rollout(data_dir: Path) -> Rollout:
         return msgspec.json.decode((data_dir / ROLLOUT).read_bytes(), type=Rollout)
     except (OSError, msgspec.MsgspecError):
         return Rollout(number=0, state="done")
-
-
-def _write(path: Path, text: bytes) -> None:
-    part = path.with_suffix(".part")
-    part.write_bytes(text)
-    part.replace(path)
 
 
 def _told(status: int | None) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,16 +12,21 @@ from threading import Thread
 import pytest
 
 from hub.cli.child import Child
-from hub.cli.supervisor import Rollout, Slot, Supervisor, last_rollout
+from hub.cli.supervisor import ROLLOUT, Rollout, Slot, Supervisor, last_rollout
+from hub.gateway.health import PROCESSES
 from hub.testing.live import until
 
 
 class Puppet(Child):
-    """A child without a process, which works as soon as it is started, unless it is told to end at once."""
+    """A child without a process, which works as soon as it is started, unless it is told to end at once.
 
-    def __init__(self, name: str, log_path: Path, *, ends: bool = False) -> None:
+    `short` is how many times the system is to have no memory for it.
+    """
+
+    def __init__(self, name: str, log_path: Path, *, ends: bool = False, short: int = 0) -> None:
         super().__init__(name, [], log_path)
         self.ends = ends
+        self.short = short
         self._runs = False
 
     @property
@@ -27,6 +34,9 @@ class Puppet(Child):
         return self._runs
 
     def start(self, kafka: str = "") -> None:
+        if self.short:
+            self.short -= 1
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
         self._runs = not self.ends
         if self._runs:
             self.ready.set()
@@ -50,12 +60,13 @@ class World:
         self.log = folder / "logs" / "child.log"
         self.log.touch()
         self.broken = False
+        self.short = 0
         self.made: list[Puppet] = []
         self.slot = Slot("worker", self.make)
         self.supervisor = Supervisor([self.slot], folder, lambda _: ["--help"], 10)
 
     def make(self, number: int) -> Child:
-        puppet = Puppet("ab"[number % 2], self.log, ends=self.broken)
+        puppet = Puppet("ab"[number % 2], self.log, ends=self.broken, short=self.short)
         self.made.append(puppet)
         return puppet
 
@@ -95,3 +106,38 @@ def test_a_successor_never_has_the_name_of_the_one_that_lives(world: World) -> N
         assert world.restart().state == "done"
         assert world.made[-1].name == "a"
         assert [one for one in world.made if one.runs] == [world.slot.child]
+
+
+def test_one_that_the_system_has_no_memory_for_is_started_later(world: World) -> None:
+    with world.watched():
+        (child,) = world.made
+        child.short = 1
+        child.kill()
+        assert until(lambda: child.runs)
+        assert (child.short, world.slot.restarts) == (0, 2)
+
+
+def test_a_restart_that_the_system_has_no_memory_for_has_failed_and_the_old_one_goes_on(world: World) -> None:
+    with world.watched() as watching:
+        world.short = 1
+        failed = world.restart()
+        assert (failed.state, "Cannot allocate memory" in failed.told) == ("failed", True)
+        assert watching.is_alive()
+        assert [one.name for one in world.made if one.runs] == ["a"]
+
+
+def test_a_disk_that_takes_nothing_ends_nothing_and_is_written_to_when_it_does_again(world: World) -> None:
+    written = [world.folder / PROCESSES, world.folder / ROLLOUT]
+    blocked = [path.with_suffix(".part") for path in written]
+    with world.watched() as watching:
+        for path in blocked:
+            path.mkdir()  # so nothing can be written there
+        world.made[0].kill()
+        assert until(lambda: world.slot.restarts == 1)
+        world.supervisor.restart()
+        assert until(lambda: world.slot.child is world.made[-1] and len(world.made) == 2)
+        assert watching.is_alive()
+        for path in blocked:
+            path.rmdir()
+        assert until(lambda: last_rollout(world.folder).state == "done")
+        assert until(lambda: b'"restarts":1' in written[0].read_bytes())
