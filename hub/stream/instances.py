@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 
+_UNWRITTEN = "what came is not in Kafka yet, which takes no transaction"
+
 Place = tuple[str, int]
 
 
@@ -70,7 +72,7 @@ class Work(Protocol):
 
     @property
     def patience(self) -> float:
-        """How long a round may take without `Desk.progress`, seconds; then it is cancelled and begun again later."""
+        """How many seconds a round may take without `Desk.progress` or a commit; then it is begun again later."""
 
     async def begin(self, desk: Desk) -> None:
         """The partition is ours, and `desk` holds what is committed."""
@@ -137,7 +139,10 @@ class Desk:
         cursor: str | None,
         notes: Mapping[str, bytes | None] | None = None,
     ) -> None:
-        """Land `outputs` and note the new cursor, and `notes` (None takes one away). Raises Fenced."""
+        """Land `outputs` and note the new cursor, and `notes` (None takes one away). Raises Fenced.
+
+        Takes as long as Kafka does; then the round's time begins anew.
+        """
         landed = list(outputs)
         brought = bool(landed)
         state = Cursor(cursor=cursor, polled_at=time())
@@ -146,7 +151,7 @@ class Desk:
         landed.append(
             Output(topics.CONNECTORS, self.key.encode(), msgspec.json.encode(state), [], self.partition)
         )
-        if not await self._host.commit(landed, (topics.CONNECTORS, self.partition)):
+        if not await self._unhurried(self._host.commit(landed, (topics.CONNECTORS, self.partition))):
             raise Fenced
         self.state, self.brought = state, self.brought or brought
         for name, value in (notes or {}).items():
@@ -154,6 +159,20 @@ class Desk:
                 self.notes.pop(name, None)
             else:
                 self.notes[name] = value
+
+    async def _unhurried(self, commit: Coroutine[Any, Any, bool]) -> bool:
+        """A commit's result. It goes on in its thread whoever waits: what gave it up would be landed once more."""
+        if self._limit is not None:
+            self._limit.reschedule(None)
+        health = self.health
+        health.through_by = inf
+        telling = asyncio.get_running_loop().call_later(self._patience, setattr, health, "error", _UNWRITTEN)
+        try:
+            done = await commit
+        finally:
+            telling.cancel()
+        self.progress()
+        return done
 
     async def within(self, patience: float, round_: Coroutine[Any, Any, float]) -> float:
         """A round's result. Raises TimeoutError when it took longer than `patience` without progress."""
