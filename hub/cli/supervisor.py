@@ -189,7 +189,8 @@ class Supervisor:
 
     def _roll(self) -> Iterator[None]:
         """The rolling restart, a step at each turn."""
-        rollout = self._rollout = Rollout(number=self._rollout.number + 1 if self._rollout else 1)
+        before = self._rollout or last_rollout(self._data_dir)  # of the hub that was here before, too
+        rollout = self._rollout = Rollout(number=before.number + 1)
         try:
             yield from self._judged(rollout)
             if rollout.state == "running":
