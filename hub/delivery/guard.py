@@ -10,6 +10,7 @@ import asyncio
 import ipaddress
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from functools import lru_cache, partial
 
@@ -26,6 +27,9 @@ _MOST_ADDRESSES = 4
 # As many as sixteen subscriptions use at once (see `lanes.Limits`). There is none for all hosts together: the
 # hosts that hang would starve the others.
 _MOST_PER_HOST = 256
+# Names that are looked up at once. uvloop's own way has room for two, and one whose name servers do not answer
+# takes its place for 10 to 20 s. aiohttp looks a name up once for all who wait for it.
+_LOOKUPS = 32
 
 connected_to: ContextVar[list[str]] = ContextVar("connected_to")
 """Set to a list before a request, it gets the addresses that were connected to for it: none if a kept
@@ -39,7 +43,7 @@ def guarded_session(*, allow_local: bool, trust: ssl.SSLContext) -> aiohttp.Clie
     No cookies, no proxies, nothing from the environment, answers left packed as they came. It has no time
     limit: the caller sets one over the whole attempt. Requests raise AddressError or aiohttp.ClientError.
     """
-    connector = aiohttp.TCPConnector(
+    connector = _GuardedConnector(
         ssl=trust,
         resolver=_GuardedResolver(allow_local),
         socket_factory=partial(_guarded_socket, allow_local),
@@ -81,19 +85,28 @@ def _unreadable() -> AddressError:
     return AddressError("the subscriber's URL cannot be read")
 
 
+class _GuardedConnector(aiohttp.TCPConnector):
+    """Closes its resolver too, which aiohttp leaves to whoever made that."""
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        await super().close(abort_ssl=abort_ssl)
+        await self._resolver.close()
+
+
 class _GuardedResolver(AbstractResolver):
     """Names to addresses, all of which must be allowed. Not asked for a host that is an address itself."""
 
     def __init__(self, allow_local: bool) -> None:
         self._allow_local = allow_local
+        self._threads = ThreadPoolExecutor(_LOOKUPS, "lookup")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
         """The first few addresses of `host`; they are tried in turn. Raises AddressError."""
-        loop = asyncio.get_running_loop()
+        look_up = partial(socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM)
         try:
-            found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
         except (OSError, UnicodeError):
             raise AddressError("the subscriber's host name does not resolve") from None
         # A scope (`fe80::1%eth0`) only comes with link-local addresses, which are never allowed.
@@ -114,7 +127,8 @@ class _GuardedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing to close."""
+        """Give up what is being looked up."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 def _guarded_socket(allow_local: bool, info: aiohttp.AddrInfoType) -> socket.socket:

@@ -7,7 +7,9 @@ import shutil
 import socket
 import ssl
 import subprocess
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -401,18 +403,53 @@ async def test_the_address_that_was_judged_is_the_one_connected_to(monkeypatch: 
     assert tried == ["2a00:23c0::1", "81.2.69.142"]
 
 
+async def test_names_that_nobody_answers_for_hold_up_no_other_and_are_asked_for_once_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop, lookup = asyncio.get_running_loop(), socket.getaddrinfo
+    asked: list[str] = []
+    begun, over = asyncio.Semaphore(0), threading.Event()
+
+    def getaddrinfo(host: str, *rest: object, **more: object) -> object:
+        if host == "works.example.gov.uk":
+            return lookup("127.0.0.1", *rest, **more)  # type: ignore[arg-type]
+        asked.append(host)
+        loop.call_soon_threadsafe(begun.release)
+        over.wait()
+        raise socket.gaierror
+
+    # The loop's own way has room for two, as uvloop's has.
+    loop.set_default_executor(ThreadPoolExecutor(2))
+    hanging = [f"hangs-{number}.example.gov.uk" for number in range(31)]
+    async with serving(status("204 No Content")) as (_, url), sending() as sender:
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        tasks = [
+            asyncio.create_task(sender.send(subscription(f"https://{host}/", 300), Content(EVENT, {})))
+            for host in [*hanging, *hanging]
+        ]
+        works = url.replace("localhost", "works.example.gov.uk")
+        try:
+            for _ in range(2):
+                await asyncio.wait_for(begun.acquire(), 60)
+            assert (await sender.send(subscription(works), Content(EVENT, {}))).ok
+        finally:
+            over.set()
+        assert {(await task).reason for task in tasks} == {"the subscriber's host name does not resolve"}
+    assert sorted(asked) == sorted(hanging)
+
+
 def resolve_to(answers: list[list[str]], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A name server that answers differently each time; returns the addresses that are connected to."""
     tried: list[str] = []
 
-    async def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    def getaddrinfo(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         return [(0, 0, 0, "", (address, 443)) for address in answers.pop(0)]
 
     async def sock_connect(_: socket.socket, address: tuple[str, int]) -> None:
         tried.append(address[0])
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
     return tried
 
