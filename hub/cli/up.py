@@ -166,6 +166,7 @@ def running_hub(
     from hub.loading import load_hub
     from hub.stream import topics
     from hub.stream.broker import BrokerError, open_broker
+    from hub.stream.broker.given import forgetful
     from hub.stream.broker.ownership import Ownership
 
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -191,6 +192,9 @@ def running_hub(
             broker.address,
             topics.declare(settings, loaded.fleet.connectors, loaded.domains),
         )
+        kept = max(settings.kafka.raw_retention_days, settings.kafka.event_retention_days)
+        if told := forgetful(broker.address, kept):
+            say(told)
 
         def still_well() -> None:
             if not broker.alive():

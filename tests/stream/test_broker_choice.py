@@ -31,6 +31,13 @@ def test_a_version_that_may_leave_out_a_marker_is_told(
     assert "Take 4.2" in told[0]
 
 
+def test_one_that_forgets_what_was_read_before_its_records_are_gone_is_told(kafka: str) -> None:
+    assert given.forgetful(kafka, 90) == "", "the one that is embedded remembers"
+    days = int(given._remembers(kafka)) // 1440
+    told = given.forgetful(kafka, days + 1)
+    assert f"offsets.retention.minutes to {(days + 1) * 1440} or more" in told
+
+
 def test_an_address_where_nobody_answers_says_what_to_do(tmp_path: Path) -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(BrokerError, match=rf"no Kafka answers at {address} .* correct --kafka"):

@@ -7,12 +7,14 @@ from typing import Any
 
 from hub.stream.broker.distribution import Say
 from hub.stream.broker.errors import BrokerError
+from hub.stream.broker.settings import FOR_EVER
 
 # The last Confluent Platform whose image has the scripts that testcontainers' KafkaContainer starts; with Kafka 3.9.
 _IMAGE = "confluentinc/cp-kafka:7.9.0"
 _SETTINGS = {
     "KAFKA_AUTO_CREATE_TOPICS_ENABLE": "false",
     "KAFKA_MESSAGE_MAX_BYTES": str(2 << 20),
+    "KAFKA_OFFSETS_RETENTION_MINUTES": str(FOR_EVER),
     "KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR": "1",
     "KAFKA_TRANSACTION_STATE_LOG_MIN_ISR": "1",
 }

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import socket
 from contextlib import closing
+from math import inf
 from pathlib import Path
 
 from hub.stream.broker.errors import BrokerError
 
 _LIMIT = 10  # seconds
+_DAY = 24 * 60  # minutes
+_REMEMBERS = "offsets.retention.minutes"
+"""A Kafka setting: after so long without a member a group is forgotten, and in one that has members a topic that they
+no longer read (KIP-211)."""
 _KAFKA_4_3 = 30
 """The first `metadata.version` that came with it: `IBP_4_3_IV0` in Kafka's `MetadataVersion`."""
 _CAUTION = (
@@ -48,6 +53,35 @@ class GivenBroker:
 def caution(address: str) -> str:
     """What is known to be wrong with the version of the brokers at `address`; empty if nothing is."""
     return _CAUTION if _metadata_version(address) >= _KAFKA_4_3 else ""
+
+
+def forgetful(address: str, days: int) -> str:
+    """What is wrong with how long the brokers at `address` remember what was read of a topic that is kept for `days`.
+
+    Empty if nothing is, or they do not say.
+    """
+    kept = _remembers(address) / _DAY
+    if kept >= days:
+        return ""
+    return (
+        f"this Kafka forgets what a hub has read that is stopped for {kept:.3g} days, and keeps records for {days}: it"
+        f" would take them in again. Set offsets.retention.minutes to {days * _DAY} or more on its brokers"
+    )
+
+
+def _remembers(address: str) -> float:
+    """Minutes, of the most forgetful broker there; endless if none says."""
+    from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+    from kafka.errors import KafkaError
+
+    try:
+        with closing(KafkaAdminClient(bootstrap_servers=address.split(","))) as admin:
+            brokers = [str(broker["broker_id"]) for broker in admin.describe_cluster()["brokers"]]
+            asked = [ConfigResource(ConfigResourceType.BROKER, name, {_REMEMBERS: ""}) for name in brokers]
+            told = admin.describe_configs(asked, config_filter="all")["broker"]
+            return min(int(told[name][_REMEMBERS]["value"]) for name in brokers)
+    except (KafkaError, KeyError):
+        return inf
 
 
 def _metadata_version(address: str) -> int:

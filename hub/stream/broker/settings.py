@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 LOOPBACK = "127.0.0.1"
 
+FOR_EVER = 2**31 - 1
+"""In minutes, as Kafka counts how long it remembers what a group has read: the most that it takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
@@ -56,6 +59,7 @@ def server_properties(node_id: int, port: int, voters: Mapping[int, int], standi
         "min.insync.replicas": in_sync,
         "offsets.topic.replication.factor": replicas,
         "offsets.topic.num.partitions": 8,
+        "offsets.retention.minutes": FOR_EVER,
         "transaction.state.log.replication.factor": replicas,
         "transaction.state.log.min.isr": in_sync,
         "transaction.state.log.num.partitions": 4,
