@@ -24,6 +24,7 @@ from hub.cli.client import OPERATOR_TOKEN, RUNNING, fail
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
 
 if TYPE_CHECKING:
+    from hub.loading import Loaded
     from hub.stream.broker import Broker
 
 Port = Annotated[int, typer.Option(help="The gateway's port; 0 for any free one.")]
@@ -164,9 +165,7 @@ def running_hub(
     """A hub for as long as the block lasts. Ends the command, with what to do, if it cannot start whole."""
     from hub.cli.supervisor import Supervisor
     from hub.loading import load_hub
-    from hub.stream import topics
     from hub.stream.broker import BrokerError, open_broker
-    from hub.stream.broker.given import forgetful
     from hub.stream.broker.ownership import Ownership
 
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -188,13 +187,7 @@ def running_hub(
         stack.callback(supervisor.close)  # before the broker: they leave their group in order
         supervisor.start()  # the children load while Kafka starts
         broker = opening.result()
-        topics.ensure(
-            broker.address,
-            topics.declare(settings, loaded.fleet.connectors, loaded.domains),
-        )
-        kept = max(settings.kafka.raw_retention_days, settings.kafka.event_retention_days)
-        if told := forgetful(broker.address, kept):
-            say(told)
+        _prepare_kafka(broker.address, loaded, say)
 
         def still_well() -> None:
             if not broker.alive():
@@ -212,6 +205,17 @@ def running_hub(
             supervisor.stop,
             supervisor.restart,
         )
+
+
+def _prepare_kafka(address: str, loaded: Loaded, say: Callable[[str], Any]) -> None:
+    """Its topics as they are to be; and what it would forget is told."""
+    from hub.stream import topics
+    from hub.stream.broker.given import forgetful
+
+    config = loaded.settings.config
+    topics.ensure(address, topics.declare(config, loaded.fleet.connectors, loaded.domains))
+    if told := forgetful(address, max(config.kafka.raw_retention_days, config.kafka.event_retention_days)):
+        say(told)
 
 
 @contextmanager
