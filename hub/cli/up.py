@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +25,7 @@ from hub.cli.client import OPERATOR_TOKEN, RUNNING, fail
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
 
 if TYPE_CHECKING:
+    from hub.cli.supervisor import Supervisor
     from hub.loading import Loaded
     from hub.stream.broker import Broker
 
@@ -40,6 +42,9 @@ KafkaChoice = Annotated[
 
 _FROZEN_S = 10.0
 """A process that says nothing for so long is taken for frozen; longer, where a stage may stand still for longer."""
+
+_STOPPED_WITHIN_S = 8.5
+"""Children and then the broker, which has what they leave of it: all has ended within ten, on a busy machine too."""
 
 _APART = (
     "Have a process for each role of each worker: events, delivery, upkeep. Some 200 MB more per worker,"
@@ -183,8 +188,7 @@ def running_hub(
             max(_FROZEN_S, 1.5 * settings.watchdog.stuck_after_s),
         )
         opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
-        stack.callback(_stop_opened, opening)
-        stack.callback(supervisor.close)  # before the broker: they leave their group in order
+        stack.callback(_close, supervisor, opening)
         supervisor.start()  # the children load while Kafka starts
         broker = opening.result()
         _prepare_kafka(broker.address, loaded, say)
@@ -235,9 +239,14 @@ def _told() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def _stop_opened(opening: Future[Broker]) -> None:
-    if opening.exception() is None:
-        opening.result().stop()
+def _close(supervisor: Supervisor, opening: Future[Broker]) -> None:
+    """Stop the children, which leave their group in order; then the broker, which has what time they left."""
+    until = monotonic() + _STOPPED_WITHIN_S
+    try:
+        supervisor.close()
+    finally:
+        if opening.exception() is None:
+            opening.result().stop(max(1.0, until - monotonic()))
 
 
 def _roles(workers: int, *, apart: bool) -> dict[str, list[str]]:
