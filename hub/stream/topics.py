@@ -43,7 +43,7 @@ _OF_THE_MOMENT = {"cleanup.policy": "compact,delete", "retention.ms": str(_DAY_M
 
 # Kafka's own default is half of what we write; and what a producer lets through must not be refused here, where it
 # measures the record with its batch around it.
-_ROOMY = {"max.message.bytes": str(MAX_BYTES + 4096)}
+_LARGEST, _ROOMY = "max.message.bytes", MAX_BYTES + 4096
 
 _ANSWERS_IN_S = 30
 
@@ -159,7 +159,7 @@ def _bring_in_line(servers: str, topics: Mapping[str, Topic]) -> None:
     wanted = {
         name: {
             setting: value
-            for setting, value in (topics[name].settings | _ROOMY).items()
+            for setting, value in _declared_settings(topics[name], int(settings[_LARGEST].value)).items()
             if settings[setting].value != value
         }
         for name, settings in found.items()
@@ -185,6 +185,11 @@ def _bring_in_line(servers: str, topics: Mapping[str, Topic]) -> None:
                 for name, reason in refused.items()
             ]
         )
+
+
+def _declared_settings(topic: Topic, largest: int = 0) -> dict[str, str]:
+    """What a topic is to have, where so large a record is taken already."""
+    return topic.settings | {_LARGEST: str(max(largest, _ROOMY))}
 
 
 def _alteration(topic: str, settings: Mapping[str, str]) -> ConfigResource:
@@ -220,5 +225,5 @@ def _declared(topic: Topic) -> NewTopic:
         topic.name,
         num_partitions=topic.partitions,
         replication_factor=topic.replication,
-        topic_configs=topic.settings | _ROOMY | durable,
+        topic_configs=_declared_settings(topic) | durable,
     )

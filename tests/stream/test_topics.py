@@ -55,7 +55,7 @@ def test_what_hub_yaml_says_anew_holds_for_topics_that_are_there(kafka: str) -> 
 def test_settings_that_the_hub_does_not_declare_stay_as_their_operator_set_them(kafka: str) -> None:
     kept = topics.Topic("topics-operated", 1, 1, {"retention.ms": str(3 * DAY_MS)})
     topics.ensure(kafka, [kept])
-    theirs = {"min.insync.replicas": "2", "segment.ms": "700000"}
+    theirs = {"min.insync.replicas": "2", "segment.ms": "700000", "max.message.bytes": str(2 * MAX_BYTES)}
     alter(kafka, "topics-operated", {"retention.ms": "1000", **theirs})
     topics.ensure(kafka, [kept])
     found = settings_of(kafka, "topics-operated")
