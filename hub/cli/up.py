@@ -43,7 +43,7 @@ KafkaChoice = Annotated[
 _FROZEN_S = 10.0
 """A process that says nothing for so long is taken for frozen; longer, where a stage may stand still for longer."""
 
-_STOPPED_WITHIN_S = 8.5
+_STOPPED_WITHIN_S = 8.0
 """Children and then the broker, which has what they leave of it: all has ended within ten, on a busy machine too."""
 
 _APART = (

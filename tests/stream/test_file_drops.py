@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -187,16 +188,25 @@ async def test_a_file_that_is_replaced_while_it_is_read_is_not_put_away_unread(
 async def test_a_file_that_is_replaced_when_a_worker_died_within_it_is_told_to_have_been(
     kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
 ) -> None:
-    write(inbox / "REF_1.csv", licences(5_000))
-    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "one"):
-        await until(lambda: landed(kafka, instance))
-    reached = len(landed(kafka, instance))
+    over = threading.Event()
+
+    class Stuck(Drop):
+        def read(self, file: TextIO) -> Iterable[Any]:
+            for number, row in enumerate(csv_rows(file)):
+                if number == 60:
+                    over.wait(60)
+                yield row
+
+    write(inbox / "REF_1.csv", licences(100))
+    async with at_work(kafka, borrowed, drop(instance, inbox, Stuck), tmp_path / "one"):
+        await until(lambda: len(landed(kafka, instance)) == 50)
+        over.set()  # it dies before anything comes of that
     write(inbox / "REF_1.csv", [("new", "A Holder")])
     async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "two"):
         await until(lambda: list((inbox / "archive").glob("*")))
-    found = landed(kafka, instance)[reached:]
+    found = landed(kafka, instance)[50:]
     assert [beside.get(FAULT, key) for key, _, beside in found] == [
-        f"the file was changed after row {reached}",
+        "the file was changed after row 50",
         "new",
     ]
 
