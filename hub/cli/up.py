@@ -191,7 +191,7 @@ def running_hub(
         stack.callback(_close, supervisor, opening)
         supervisor.start()  # the children load while Kafka starts
         broker = opening.result()
-        _prepare_kafka(broker.address, loaded, say)
+        _prepare_kafka(broker, loaded, say)
 
         def still_well() -> None:
             if not broker.alive():
@@ -211,14 +211,15 @@ def running_hub(
         )
 
 
-def _prepare_kafka(address: str, loaded: Loaded, say: Callable[[str], Any]) -> None:
-    """Its topics as they are to be; and what it would forget is told."""
+def _prepare_kafka(broker: Broker, loaded: Loaded, say: Callable[[str], Any]) -> None:
+    """Its topics as they are to be; and what one that is not ours would forget is told."""
     from hub.stream import topics
-    from hub.stream.broker.given import forgetful
+    from hub.stream.broker.given import GivenBroker, forgetful
 
     config = loaded.settings.config
-    topics.ensure(address, topics.declare(config, loaded.fleet.connectors, loaded.domains))
-    if told := forgetful(address, max(config.kafka.raw_retention_days, config.kafka.event_retention_days)):
+    topics.ensure(broker.address, topics.declare(config, loaded.fleet.connectors, loaded.domains))
+    kept = max(config.kafka.raw_retention_days, config.kafka.event_retention_days)
+    if isinstance(broker, GivenBroker) and (told := forgetful(broker.address, kept)):
         say(told)
 
 

@@ -17,7 +17,6 @@ from hub.delivery.subscription import AddressError, Subscription, check_types, c
 from hub.gateway.state import Gateway
 from hub.journal.queries import NotFound
 from hub.stream import topics
-from hub.stream.ingest import KafkaAway
 from hub.stream.records import Output
 
 router = APIRouter(prefix="/v1")
@@ -47,10 +46,7 @@ class NewSubscription(BaseModel):
 
 
 async def _write(state: Gateway, topic: str, key: str, value: bytes | None) -> None:
-    try:
-        await state.ingest.put(Output(topic, key.encode(), value, [], partition=0))
-    except KafkaAway as away:
-        raise HTTPException(503, str(away), {"retry-after": "5"}) from None
+    await state.ingest.put(Output(topic, key.encode(), value, [], partition=0))
 
 
 def _shown(subscription: Subscription) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from hub.gateway.state import Gateway
 from hub.gateway.webhooks import METHODS, Webhooks
 from hub.journal.database import JournalError
 from hub.registry.asgi import routes as registry_routes
+from hub.stream.ingest import KafkaAway
 
 
 def make_gateway(state: Gateway) -> Starlette:
@@ -67,6 +68,7 @@ def _api(state: Gateway) -> FastAPI:
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(JournalError, _no_journal)
+    app.add_exception_handler(KafkaAway, _no_kafka)
     return app
 
 
@@ -84,6 +86,10 @@ async def _http_problem(_: Request, error: Exception) -> Response:
 
 async def _no_journal(_: Request, error: Exception) -> Response:
     return problem(503, "Not now", str(error), {"retry-after": "5"})
+
+
+async def _no_kafka(_: Request, error: Exception) -> Response:
+    return problem(503, "Refused", str(error), {"retry-after": "5"})
 
 
 async def _invalid_request(_: Request, error: Exception) -> Response:

@@ -19,7 +19,6 @@ from hub.journal.rows import Failure
 from hub.registry.codec import CodecError, schema_id
 from hub.sdk.errors import Reject
 from hub.stream.editing import changes, contents_of, edited_copy, faults, value_of, with_fields
-from hub.stream.ingest import KafkaAway
 from hub.stream.jobs import Item
 from hub.stream.parked import ticket_of
 from hub.stream.picking import read_one
@@ -196,10 +195,7 @@ async def _send_copy(
     state: Gateway, edited: Edited, message: Message, letter: DeadLetter, value: bytes
 ) -> None:
     edited.copy_id, copy = edited_copy(message, letter, value)
-    try:
-        partition, offset = await state.ingest.put(copy)
-    except KafkaAway as away:
-        raise HTTPException(503, str(away), {"retry-after": "5"}) from None
+    partition, offset = await state.ingest.put(copy)
     items = [Item(edited.copy_id, copy.topic, partition, offset)]
     names = ", ".join(change["field"] for change in edited.changes[:5])
     edited.job = await begin(
@@ -216,10 +212,7 @@ async def _chosen(state: Gateway, asked: Chosen) -> list[Failure]:
 
 async def _read(state: Gateway, told: dict[str, Any]) -> tuple[Message | None, DeadLetter | None]:
     place = (told["position_topic"], told["position_partition"], told["position_offset"])
-    try:
-        message = await asyncio.to_thread(read_one, state.servers, *place)
-    except KafkaAway as away:
-        raise HTTPException(503, str(away), {"retry-after": "5"}) from None
+    message = await asyncio.to_thread(read_one, state.servers, *place)
     letter = DeadLetter.from_headers(message.headers()) if message else None
     return (message, letter) if letter and letter.id == told["id"] else (None, None)
 

@@ -13,7 +13,6 @@ from hub.sdk.connector import Connector
 from hub.sdk.fleet import Member
 from hub.sdk.webhook import WebhookSource
 from hub.stream.controls import control_output
-from hub.stream.ingest import KafkaAway
 
 router = APIRouter(prefix="/v1/instances", tags=["instances"])
 
@@ -88,10 +87,7 @@ async def resume_instance(name: str, why: Why, state: Operator) -> ShownInstance
 async def _say(state: Gateway, name: str, why: Why, *, paused: bool) -> ShownInstance:
     member = _member(state, name)
     before = state.oversight.controls.of(name).at
-    try:
-        await state.ingest.put(control_output(name, paused, why.reason))
-    except KafkaAway as away:
-        raise HTTPException(503, str(away), {"retry-after": "5"}) from None
+    await state.ingest.put(control_output(name, paused, why.reason))
     await state.until(lambda: state.oversight.controls.of(name).at > before)
     return _shown(state, member)
 

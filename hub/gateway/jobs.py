@@ -11,7 +11,6 @@ from pydantic import BaseModel, Field
 
 from hub.gateway.api import Operator
 from hub.gateway.state import Gateway
-from hub.stream.ingest import KafkaAway
 from hub.stream.jobs import OVER, Item, Job, asked_for, output
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -65,11 +64,8 @@ def shown(state: Gateway, job: Job) -> ShownJob:
 async def begin(state: Gateway, job: Job, items: list[Item]) -> ShownJob:
     """Ask for a job; returns once every gateway can see it. A job that is there already is left as it is."""
     if state.jobs.get(job.id) is None:
-        try:
-            for record in asked_for(job, items):
-                await state.ingest.put(record)
-        except KafkaAway as away:
-            raise HTTPException(503, str(away), {"retry-after": "5"}) from None
+        for record in asked_for(job, items):
+            await state.ingest.put(record)
         await state.until(lambda: state.jobs.get(job.id) is not None)
     return shown(state, state.jobs.get(job.id) or job)
 
@@ -101,10 +97,7 @@ async def cancel_job(job_id: str, state: Operator) -> ShownJob:
     job = _existing(state, job_id)
     if state.jobs.progress(job_id).status in OVER:
         raise HTTPException(409, "That job is over.")
-    try:
-        await state.ingest.put(output("cancel", job_id, True))
-    except KafkaAway as away:
-        raise HTTPException(503, str(away), {"retry-after": "5"}) from None
+    await state.ingest.put(output("cancel", job_id, True))
     await state.until(lambda: state.jobs.progress(job_id).status in OVER)
     return shown(state, job)
 

@@ -47,7 +47,7 @@ class Journalling:
     def unread(self, places: Iterable[Place]) -> frozenset[Place]:
         """What of these is to be read from its start: for a journal that is new, or was dropped, all that it reads.
 
-        None while that is not known: `process` then finds out.
+        Nothing while that is not known: `process` then finds out.
         """
         read = {topics.JOURNAL, topics.DEAD_LETTERS}
         mine = frozenset(place for place in places if place[0] in read)
