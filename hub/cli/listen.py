@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-import threading
+import time
 from typing import Annotated, Any
 
 import typer
@@ -49,13 +49,17 @@ def listen(
             return 502
 
     receiver = Receiver(answer)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with receiver.running() as url:
         made = client.post("/v1/subscriptions", {"party": party, "url": url, "types": types or ["*"]})
-        receiver.secret = Secret(made["secret"])
-        typer.echo(f"listening for {party} at {url} (subscription {made['id']}); Ctrl-C ends it", err=True)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
-            threading.Event().wait()
+            receiver.secret = Secret(made["secret"])
+            typer.echo(
+                f"listening for {party} at {url} (subscription {made['id']}); Ctrl-C ends it", err=True
+            )
+            # In turns: a signal that comes just before a wait does not end that wait, only the one after it.
+            while True:
+                time.sleep(0.5)
         except KeyboardInterrupt:
             pass
         finally:
