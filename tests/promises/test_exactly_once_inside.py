@@ -16,7 +16,7 @@ from hub.stream.reading import read_all
 from hub.testing.live import LiveHub, live_hub, until
 from tests.promises.test_accepted_is_delivered_though_the_hub_is_killed import post
 
-POSTED = 3_000
+POSTED = 2_000
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_killed_and_frozen_workers_repeat_nothing_between_topics(
 async def _post_with_faults(hub: LiveHub, accepted: set[str]) -> list[str]:
     posting = asyncio.create_task(post(hub, range(POSTED), accepted))
     done = []
-    for number, (progress, fault) in enumerate(((500, "killed"), (1_200, "frozen"), (2_000, "killed"))):
+    for number, (progress, fault) in enumerate(((300, "killed"), (800, "frozen"), (1_400, "killed"))):
         while len(accepted) < progress:
             await asyncio.sleep(0.01)
         victims = _workers(hub)

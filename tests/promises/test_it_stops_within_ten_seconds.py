@@ -28,7 +28,6 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
 def stopped_within(hub: LiveHub) -> float:
     began = time.monotonic()
     assert hub.stop() == 0
-    print("STOPPED", time.monotonic() - began)
     return time.monotonic() - began
 
 
@@ -103,10 +102,6 @@ def test_with_a_hanging_subscriber_a_hanging_poller_and_kafka_away(
         hub.subscriber("E08000025", hang.answer, types=["licensing.fee.paid"]) as subscriber,
     ):
         paid = hang.begins(hub)
-        assert stopped_within(hub) < LIMIT_S
-
-        hub.start()
-        assert until(lambda: hub.client.get("/v1/status")["status"] == "ready")
         broker.pause()
         assert until(lambda: hub.client.get("/v1/status")["kafka"] == "away")
         assert stopped_within(hub) < LIMIT_S

@@ -12,7 +12,7 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -56,42 +56,46 @@ def test_a_frozen_kafka(hub: LiveHub) -> None:
     goes_and_comes(hub, freeze, thaw, FROZEN_S)
 
 
-def test_a_killed_kafka(tmp_path: Path, root: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "broker")
-    broker.start()
-    try:
-        with live_hub(tmp_path, root, kafka=broker.address) as hub:
-            goes_and_comes(hub, broker.kill, broker.start, AWAY_S)
-    finally:
-        broker.stop()
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """A Kafka that is nobody else's."""
+    with EmbeddedBroker(tmp_path_factory.mktemp("broker")) as one:
+        yield one
 
 
-def test_a_gateway_that_comes_meanwhile(tmp_path: Path, root: Path) -> None:
-    broker = EmbeddedBroker(tmp_path / "broker")
-    broker.start()
-    try:
-        with live_hub(tmp_path, root, kafka=broker.address) as hub, hub.subscriber(PARTY) as subscriber:
-            broker.kill()
-            gateway = gateway_of(hub)
-            os.kill(gateway, signal.SIGKILL)
-            assert until(lambda: gateway_of(hub) not in {0, gateway}, 30), "it is started again"
-            lane = Lane(f"away{uuid.uuid4().hex[:12]}", PARTY)
-            post = lambda: hub.post(INSTANCE, Payloads().body(lane, 0)).status_code  # noqa: E731
-            # Who comes while it starts waits, since its socket is there before it.
-            ready = lambda: httpx2.get(f"{hub.gateway}/readyz", timeout=30).status_code  # noqa: E731
-            assert until(lambda: ready() == 503), "it answers"
-            assert post() == 503
-            assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
-            with pytest.raises(ClientError, match="not read yet"):
-                hub.client.get("/v1/subscriptions")
-            assert {"kafka", "gateway"} <= {one["part"] for one in hub.client.get("/v1/status")["ill"]}
-            broker.start()
-            assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 200, HEALED_S)
-            assert until(lambda: post() == 202, HEALED_S)
-            assert until(lambda: len(subscriber.received) > 0, 30)
-            assert len(hub.client.get("/v1/subscriptions")["subscriptions"]) == 1, "and knows what it knew"
-    finally:
-        broker.stop()
+@pytest.fixture(scope="module")
+def beside(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[LiveHub]:
+    """A hub of that Kafka."""
+    with live_hub(tmp_path_factory.mktemp("beside"), root, kafka=broker.address) as one:
+        yield one
+
+
+def test_a_killed_kafka(broker: EmbeddedBroker, beside: LiveHub) -> None:
+    goes_and_comes(beside, broker.kill, broker.start, AWAY_S)
+
+
+def test_a_gateway_that_comes_meanwhile(broker: EmbeddedBroker, beside: LiveHub) -> None:
+    hub = beside
+    with hub.subscriber(PARTY) as subscriber:
+        broker.kill()
+        gateway = gateway_of(hub)
+        os.kill(gateway, signal.SIGKILL)
+        assert until(lambda: gateway_of(hub) not in {0, gateway}, 30), "it is started again"
+        lane = Lane(f"away{uuid.uuid4().hex[:12]}", PARTY)
+        post = lambda: hub.post(INSTANCE, Payloads().body(lane, 0)).status_code  # noqa: E731
+        # Who comes while it starts waits, since its socket is there before it.
+        ready = lambda: httpx2.get(f"{hub.gateway}/readyz", timeout=30).status_code  # noqa: E731
+        assert until(lambda: ready() == 503), "it answers"
+        assert post() == 503
+        assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
+        with pytest.raises(ClientError, match="not read yet"):
+            hub.client.get("/v1/subscriptions")
+        assert {"kafka", "gateway"} <= {one["part"] for one in hub.client.get("/v1/status")["ill"]}
+        broker.start()
+        assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 200, HEALED_S)
+        assert until(lambda: post() == 202, HEALED_S)
+        assert until(lambda: len(subscriber.received) > 0, 30)
+        assert len(hub.client.get("/v1/subscriptions")["subscriptions"]) == 1, "and knows what it knew"
 
 
 def gateway_of(hub: LiveHub) -> int:
