@@ -11,6 +11,7 @@ import polars as pl
 import pyarrow as pa
 
 from hub.events.envelope import SPEC_VERSION, Event
+from hub.events.fault import is_a_fault
 from hub.events.heads import Heads, one_by_one, onward
 from hub.events.kafka import from_headers, to_headers
 from hub.registry.codec import CodecError, decode
@@ -251,22 +252,23 @@ def _by_type(heads: Heads, without: set[int]) -> dict[str, Sequence[int]]:
     return dict(found)
 
 
-_FAILURES = (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError)
-
-
 def _results(jobs: Sequence[_Job]) -> list[pl.DataFrame]:
     """What each mapping gives; all in one go, since beginning costs more than a small batch does."""
     try:
         return pl.collect_all([job.compiled.query(job.frame) for job in jobs])
-    except _FAILURES:
-        return [pl.concat([job.compiled.nothing, *_halved(job, job.frame, 0)]) for job in jobs]
+    except BaseException as error:
+        if not is_a_fault(error):
+            raise
+    return [pl.concat([job.compiled.nothing, *_halved(job, job.frame, 0)]) for job in jobs]
 
 
 def _halved(job: _Job, frame: pl.DataFrame, first: int) -> Iterator[pl.DataFrame]:
     """The mapping of a frame; where it fails, of its halves, until the bad row is found and the others go on."""
     try:
         yield job.compiled.query(frame, first).collect()
-    except _FAILURES as error:
+    except BaseException as error:
+        if not is_a_fault(error):
+            raise
         if frame.height == 1:
             job.refuse(first, f"mapping failed: {type(error).__name__}")
             return

@@ -16,8 +16,8 @@ from typing import Protocol
 
 import msgspec
 import structlog
-from polars.exceptions import PanicException
 
+from hub.events.fault import is_a_fault
 from hub.journal.database import JournalError
 from hub.stream.exclusive import ExclusiveWriter, KafkaError, KafkaException
 from hub.stream.jobs import OVER, PORTION, Beat, Item, Job, Jobs, Mark, Progress, output
@@ -241,9 +241,9 @@ class JobRunner:
             if error.args[0].code() not in _NEVER:
                 raise
             kind = error.args[0].name()
-        except (OSError, MemoryError):  # no item's fault
-            raise
-        except (Exception, PanicException) as error:  # noqa: BLE001 - told, and the other items go on
+        except BaseException as error:
+            if not is_a_fault(error):
+                raise
             kind = type(error).__name__
         else:
             return done
@@ -255,9 +255,9 @@ class JobRunner:
         """As the job's work says; asked again later where it fails, while the journal is locked for one."""
         try:
             return self._works[job.kind].more(job, progress)
-        except (KafkaException, OSError, MemoryError):
-            raise
-        except (Exception, PanicException) as error:  # noqa: BLE001 - told, and the other jobs go on
+        except BaseException as error:
+            if isinstance(error, KafkaException) or not is_a_fault(error):
+                raise
             log.warning("job-settles-later", job=job.id, error=type(error).__name__)
             return [], True
 

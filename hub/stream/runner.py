@@ -19,6 +19,7 @@ import msgspec
 import structlog
 from confluent_kafka import KafkaException
 
+from hub.events.fault import is_a_fault
 from hub.sdk.errors import Reject
 from hub.stream import failpoints, topics
 from hub.stream.backlog import Backlog
@@ -32,9 +33,6 @@ from hub.stream.transactions import Transactor
 log = structlog.get_logger()
 
 Made = TypeVar("Made", Output, Output | Outputs)
-
-_WORLD = (KafkaException, OSError, MemoryError)
-"""Errors of a stage that are no record's fault."""
 
 
 class Poisoned(Exception):
@@ -211,7 +209,7 @@ class StageRunner:
         try:
             return [*lost, *(self._stage.process(some) if some else [])]
         except BaseException as error:
-            if isinstance(error, _WORLD) or not _is_a_fault(error):
+            if isinstance(error, KafkaException) or not is_a_fault(error):
                 raise
             raise Poisoned(error) from error
 
@@ -230,11 +228,6 @@ class StageRunner:
 
     def _in(self, thread: Executor, call: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(thread, call, *args)
-
-
-def _is_a_fault(error: BaseException) -> bool:
-    """Rust's panics are no `Exception`, yet no more than a bug that a record has met."""
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _count(batches: Sequence[Batch]) -> int:

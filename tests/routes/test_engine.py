@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.exceptions import PanicException
 
 from hub.events.envelope import Envelope, Event
 from hub.registry.codec import encode
@@ -21,7 +23,8 @@ from hub.routes.loader import load_routes
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = Registry.load(ROOT / "schemas")
-ENGINE = Engine(load_routes(ROOT / "routes", REGISTRY), ["E08000025", "E09000033"], REGISTRY)
+PARTIES = ["E08000025", "E09000033"]
+ENGINE = Engine(load_routes(ROOT / "routes", REGISTRY), PARTIES, REGISTRY)
 
 
 def captured(number: int, reference: str = "PREM/1", party: str = "E08000025", **data: Any) -> Event:
@@ -108,7 +111,47 @@ def test_one_bad_event_in_the_middle_of_a_batch_costs_only_itself() -> None:
     assert [one.row for one in routed] == [row for row in range(100) if row != 57]
 
 
-@given(st.lists(st.sampled_from(["E08000025", "E09000033"]), max_size=40))
+def picky(error: BaseException) -> Engine:
+    """One route whose mapping meets a bug with one reference, and one that passes everything on."""
+
+    def council(reference: str) -> str:
+        if reference == "bad":
+            raise error
+        return "E08000025"
+
+    to = col("reference").map_elements(council, return_dtype=pl.String)
+    bad = Route(name="bad", on=("payments.payment.captured",), to=to)
+    well = Route(name="well", on=("payments.payment.captured",), to=col("ce.party"))
+    return Engine([made for one in (bad, well) for made in compile_route(one, REGISTRY)], PARTIES, REGISTRY)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        KeyError("somebody's name"),
+        AttributeError("somebody's name"),
+        ZeroDivisionError("somebody's name"),
+        PanicException("somebody's name"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_mapping_that_fails_in_whatever_way_costs_its_own_route_one_event(error: BaseException) -> None:
+    events = [captured(number) for number in range(10)]
+    events[7] = captured(7, "bad")
+    routed, refused = picky(error).run_events(events)
+    assert [(fault.row, fault.route) for fault in refused] == [(7, "bad")]
+    assert "somebody" not in refused[0].reason
+    assert [one.row for one in routed if one.route == "bad"] == [row for row in range(10) if row != 7]
+    assert [one.row for one in routed if one.route == "well"] == list(range(10))
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError("no more files"), KeyboardInterrupt()])
+def test_what_is_no_fault_of_the_event_is_not_laid_to_it(error: BaseException) -> None:
+    with pytest.raises(type(error)):
+        picky(error).run_events([captured(1, "bad")])
+
+
+@given(st.lists(st.sampled_from(PARTIES), max_size=40))
 def test_outputs_keep_the_order_of_their_inputs(parties: list[str]) -> None:
     events = [captured(number, party=party) for number, party in enumerate(parties)]
     routed, refused = ENGINE.run_events(events)
