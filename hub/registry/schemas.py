@@ -54,6 +54,11 @@ class Schema:
         )
         return cls(id, type, subject, version, definition, canonical(definition), fields)
 
+    @property
+    def path(self) -> str:
+        """Where the registry's API has it: an envelope's `dataschema`."""
+        return f"/schemas/ids/{self.id}"
+
     def __repr__(self) -> str:
         return f"<Schema {self.id}: {self.type} version {self.version}>"
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 from hub.events.envelope import SPEC_VERSION, Event
 from hub.events.fault import is_a_fault
 from hub.events.heads import Heads, one_by_one, onward
-from hub.events.kafka import from_headers, to_headers
-from hub.registry.codec import CodecError, decode
+from hub.events.kafka import Headers, from_headers, to_headers
+from hub.registry.codec import CodecError, decode, encode
 from hub.registry.columnar import apart, decode_batch, encode_batch, encoded
 from hub.registry.problems import SchemaNotFoundError
 from hub.registry.schemas import Registry, Schema
@@ -166,23 +166,29 @@ class Engine:
         refused: list[Refused] = []
         rows: list[int] = []
         values: list[bytes] = []
+        headers: list[Headers] = []
         for row, event in enumerate(events):
-            value = encoded(self._registry.by_type(event.envelope.type), event.data)
-            if isinstance(value, CodecError):
-                refused.append(Refused(row, "", f"data: {value}", value.field, "codec"))
+            try:
+                schema = self._registry.by_type(event.envelope.type)
+                values.append(encode(schema, event.data))
+            except SchemaNotFoundError:
+                refused.append(_without_schema(row, event.envelope.type))
+            except CodecError as error:
+                refused.append(Refused(row, "", f"data: {error}", error.field, "codec"))
             else:
                 rows.append(row)
-                values.append(value)
-        outcome = self.run(Heads.of([to_headers(events[row].envelope) for row in rows]), values)
+                # It may have come in an older version, and goes on as the newest reads it.
+                headers.append(to_headers(replace(event.envelope, dataschema=schema.path)))
+        outcome = self.run(Heads.of(headers), values)
         made = [
             Made(
                 rows[row],
                 routed.route,
-                Event(from_headers(headers), decode(value, self._registry)[1]),
+                Event(from_headers(given), decode(value, self._registry)[1]),
                 value,
             )
             for routed in outcome.routed
-            for row, headers, value in zip(
+            for row, given, value in zip(
                 routed.rows, one_by_one(routed.headers), routed.values.to_list(), strict=True
             )
         ]
@@ -194,8 +200,7 @@ class Engine:
         try:
             schema = self._registry.by_type(kind)
         except SchemaNotFoundError:
-            reason = f"data: no schema of type {kind}"
-            refused += [Refused(row, "", reason, "", "codec") for row in batch.rows]
+            refused += [_without_schema(row, kind) for row in batch.rows]
             return []
         data, read, faults = decode_batch(schema, batch.values, self._registry)
         refused += [
@@ -239,6 +244,10 @@ class Engine:
             else:
                 fit.append(at)
         return result[fit]
+
+
+def _without_schema(row: int, kind: str) -> Refused:
+    return Refused(row, "", f"data: no schema of type {kind}", "", "codec")
 
 
 def _by_type(heads: Heads, without: set[int]) -> dict[str, Sequence[int]]:
@@ -309,7 +318,7 @@ def _routed(compiled: CompiledRoute, batch: _Batch, result: pl.DataFrame, values
     if compiled.passes_on:
         each["dataschema"] = heads.series("ce_dataschema")
     else:
-        same["dataschema"] = f"/schemas/ids/{compiled.output.id}"
+        same["dataschema"] = compiled.output.path
     return Routed(
         route=route,
         source=same["source"],

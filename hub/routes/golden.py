@@ -161,7 +161,6 @@ class Golden:
             correlation_id="case",
             causation_id="case",
             traceparent=traceparent("case", id),
-            dataschema=f"/schemas/ids/{taken[type].id}",
         )
         return Event(envelope, data)
 

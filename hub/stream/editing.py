@@ -120,10 +120,12 @@ def faults(trial: Trial, message: Message, letter: DeadLetter, value: bytes) -> 
         if letter.topic.startswith("raw."):
             trial.translate(headers, value)
             return []
-        event = Event(from_headers(headers), decode(value, trial.registry)[1])
+        event = Event(from_headers(headers), decode(value, trial.registry, latest=True)[1])
         if letter.route:
             refused = trial.route([event])[1]
-            return [f"route {one.route}: {one.reason}" for one in refused if one.route == letter.route]
+            return [
+                f"route {letter.route}: {one.reason}" for one in refused if one.route in ("", letter.route)
+            ]
     except Reject as reject:
         return [reject.reason]
     except CodecError as error:

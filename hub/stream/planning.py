@@ -118,7 +118,7 @@ class Planner:
             if asked.route in ("", one.route) and asked.to in ("", one.party):
                 found.made.append((batch[one.row][0], one))
         for fault in refused:
-            if asked.route in ("", fault.route):
+            if asked.route in ("", fault.route) or not fault.route:  # then no route can take it
                 place, event = batch[fault.row]
                 envelope = event.envelope
                 found.refused.append(

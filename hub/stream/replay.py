@@ -127,7 +127,8 @@ def events_in(message: Message, trial: Trial) -> list[Event]:
     if message.topic().startswith("raw."):
         return trial.translate(message.headers() or [], value)
     try:
-        return [Event(from_headers(message.headers() or []), decode(value, trial.registry)[1])]
+        _, data = decode(value, trial.registry, latest=True)  # as the routes read it
+        return [Event(from_headers(message.headers() or []), data)]
     except CodecError as error:
         raise Reject(f"data: {error}", field=error.field, kind="codec") from None
     except ValueError as error:

@@ -185,7 +185,7 @@ class Translate:
             value = encode(schema, event.data)
         except CodecError as error:
             raise Reject(str(error), field=error.field, kind="contract") from None
-        headers = [*to_headers(event.envelope), ("ce_dataschema", f"/schemas/ids/{schema.id}".encode())]
+        headers = [*to_headers(event.envelope), ("ce_dataschema", schema.path.encode())]
         topic = topics.events(topics.domain_of(event.envelope.type))
         return Output(topic, event.envelope.subject.encode(), value, headers)
 

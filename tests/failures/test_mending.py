@@ -5,16 +5,30 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from hub.cli.main import app
+from hub.delivery.dead_letter import DeadLetter
+from hub.events.envelope import Envelope
+from hub.events.generated.payments import PaymentCaptured
+from hub.events.kafka import to_headers
 from hub.gateway.client import ClientError
+from hub.registry.codec import encode
+from hub.registry.schemas import Registry, Schema
+from hub.routes import Route, lit
+from hub.routes.compiler import compile_route
+from hub.routes.engine import Engine
+from hub.stream.editing import faults
 from hub.stream.reading import read_all
+from hub.stream.trial import Trial
 from hub.testing.live import LiveHub, until
+from hub.testing.made_up import made_up
 
 Failures = Callable[..., list[dict[str, Any]]]
 Post = Callable[..., str]
@@ -163,6 +177,29 @@ def test_an_edit_that_would_fail_again_is_not_sent(
     nowhere = hub_command(failing, "failures", "edit", letter["id"], "--set", "a.b.c=1", "--yes")
     assert (nowhere[0], "there is no place for a.b.c" in nowhere[1]) == (1, True)
     assert failing.client.get(f"/v1/failures/{letter['id']}")["status"] == "open"
+
+
+@pytest.mark.parametrize(
+    ("published", "told"),
+    [(True, []), (False, ["route named: data: no schema of type payments.payment.captured"])],
+)
+def test_an_edit_of_what_was_written_before_its_contract_changed_is_judged_by_the_contracts_of_today(
+    root: Path, published: bool, told: list[str]
+) -> None:
+    older = Registry.load(root / "schemas").by_type("payments.payment.captured")
+    more = {"name": "more", "type": ["null", "string"], "default": None}
+    definition = {**older.definition, "fields": [*older.definition["fields"], more]}
+    newer = Schema.of(999, older.type, older.version + 1, definition)
+    route = Route(name="named", on=(older.type,), to=lit(PARTY))
+    routes = compile_route(route, Registry([older, newer]))
+    registry = Registry([older, newer], None if published else [])
+    loaded: Any = SimpleNamespace(registry=registry, engine=Engine(routes, [PARTY], registry))
+    envelope = Envelope("1", "/x", older.type, "p", datetime(2026, 5, 1, tzinfo=UTC), PARTY, "", "", "")
+    message: Any = SimpleNamespace(headers=lambda: to_headers(envelope))
+    place = {"topic": "events.payments", "partition": 0, "offset": 0, "route": "named"}
+    letter = DeadLetter(stage="route", reason="", reason_class="mapping", at=0, **place)
+    value = encode(older, made_up(PaymentCaptured).to_avro())
+    assert faults(Trial(loaded), message, letter, value) == told
 
 
 def test_a_raw_record_is_mended_in_the_operators_editor(

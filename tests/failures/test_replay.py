@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,10 @@ from typer.testing import CliRunner
 
 from hub.cli.main import app
 from hub.events.kafka import header
+from hub.registry import lock
 from hub.stream.reading import read_all
 from hub.stream.replay import may_apply
-from hub.testing.live import LiveHub, live_hub, until
+from hub.testing.live import LiveHub, live_hub, until, write_config
 
 PARTY = "E08000025"
 ROUTE = '''"""Licence fees, as a test has them at the moment."""
@@ -166,6 +168,29 @@ def test_a_plan_is_run_once_marked_and_under_the_ids_of_then(replayed: LiveHub, 
         assert ids() == {one["id"] for one in plan["items"]}
         steps = lambda: replayed.client.get(f"/v1/events/{plan['items'][0]['id']}")["steps"]  # noqa: E731
         assert until(lambda: "replayed" in {step["outcome"] for step in steps()})
+
+
+def test_what_was_written_before_its_contract_changed_is_planned_too(
+    replayed: LiveHub, folder: Path, root: Path, tmp_path: Path
+) -> None:
+    since = pay(replayed, "OLDER/1")
+    (tmp_path / "routes").symlink_to(folder / "routes")
+    shutil.copytree(root / "schemas", tmp_path / "schemas")
+    contract = tmp_path / "schemas" / "payments" / "payment.captured.avsc"
+    definition = json.loads(contract.read_text())
+    more = {"name": "more", "type": ["null", "string"], "default": None}
+    definition["fields"].append({**more, "doc": "New.", "classification": "internal"})
+    contract.write_text(json.dumps(definition))
+    lock.update(tmp_path / "schemas")
+    (tmp_path / "schemas" / "payments" / "payment.succeeded.avsc").unlink()
+    words = ("plan", "--since", _text(since), "--route", "fees", "--out", str(tmp_path / "plan.json"))
+    status, said = command(replayed, *words, "--config", str(write_config(tmp_path, root)))
+    assert status == 0, said
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert [(one["subject"], one["compared"]) for one in plan["items"]] == [("OLDER/1", "same")]
+    assert {one["reason"] for one in plan["refused"]} == {
+        "data: no schema of type payments.payment.succeeded"
+    }
 
 
 def test_raw_records_are_translated_anew_for_a_sandbox_that_nobody_is_sent(

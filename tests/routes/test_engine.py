@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from polars.exceptions import PanicException
 
 from hub.events.envelope import Envelope, Event
-from hub.registry.codec import encode
-from hub.registry.schemas import Registry
+from hub.events.heads import Heads
+from hub.events.kafka import to_headers
+from hub.registry.codec import decode, encode, schema_id
+from hub.registry.schemas import Registry, Schema
 from hub.routes import Route, col, lit
 from hub.routes.compiler import compile_route
 from hub.routes.engine import Engine
@@ -149,6 +151,34 @@ def test_a_mapping_that_fails_in_whatever_way_costs_its_own_route_one_event(erro
 def test_what_is_no_fault_of_the_event_is_not_laid_to_it(error: BaseException) -> None:
     with pytest.raises(type(error)):
         picky(error).run_events([captured(1, "bad")])
+
+
+def test_what_came_in_an_older_version_is_told_to_be_what_it_goes_on_as() -> None:
+    older = REGISTRY.by_type("payments.payment.captured")
+    more = {"name": "more", "type": ["null", "string"], "default": None}
+    definition = {**older.definition, "fields": [*older.definition["fields"], more]}
+    newer = Schema.of(999, older.type, older.version + 1, definition)
+    registry = Registry([older, newer])
+    onward = Route(name="onward", on=(older.type,), to=col("ce.party"))
+    engine = Engine(compile_route(onward, registry), PARTIES, registry)
+    event = captured(1)
+    value = encode(older, event.data)
+    envelope = replace(event.envelope, dataschema=older.path)
+    (live,) = engine.run(Heads.of([to_headers(envelope)]), [value]).routed
+    assert (live.values.to_list(), live.texts("ce_dataschema")) == ([value], [older.path])
+    (again,), refused = engine.run_events([Event(envelope, decode(value, registry, latest=True)[1])])
+    assert not refused
+    assert (schema_id(again.value), again.event.envelope.dataschema) == (newer.id, newer.path)
+
+
+def test_an_event_whose_type_is_published_no_more_is_refused_and_the_others_go_on() -> None:
+    stolen = captured(2)
+    stolen = replace(stolen, envelope=replace(stolen.envelope, type="payments.payment.stolen"))
+    routed, refused = ENGINE.run_events([captured(1), stolen, captured(3)])
+    assert [(fault.row, fault.route, fault.reason) for fault in refused] == [
+        (1, "", "data: no schema of type payments.payment.stolen")
+    ]
+    assert {one.row for one in routed} == {0, 2}
 
 
 @given(st.lists(st.sampled_from(PARTIES), max_size=40))
