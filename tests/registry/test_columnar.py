@@ -122,6 +122,44 @@ def test_among_many_values_every_bad_one_is_named_and_no_other() -> None:
     assert batch.column("text").to_pylist() == [str(row) for row in places]
 
 
+LINES = {
+    "name": "lines",
+    "type": {
+        "type": "array",
+        "items": {
+            "type": "record",
+            "name": "Line",
+            "fields": [
+                {"name": "tags", "type": {"type": "map", "values": "string"}},
+                {"name": "notes", "type": {"type": "array", "items": "string"}},
+            ],
+        },
+    },
+}
+ITEMS = {"lines": [{"tags": {"a": "b"}, "notes": ["c"]}]}
+
+
+def test_a_bad_value_among_many_with_lists_is_one_refused() -> None:
+    schema = schema_of({"type": "record", "name": "R", "fields": [LINES]})
+    values = [codec.encode(schema, ITEMS) for _ in range(100)]
+    values[57] = values[57][:-3]
+    batch, places, faults = decode_batch(schema, values, Registry([schema]))
+    assert [row for row, _ in faults] == [57]
+    assert places == [row for row in range(100) if row != 57]
+    assert plain_rows(batch) == [ITEMS] * 99
+
+
+def test_many_values_with_lists_may_be_of_two_versions() -> None:
+    added = {"name": "more", "type": ["null", "string"], "default": None}
+    old = schema_of({"type": "record", "fields": [LINES]}, 1)
+    new = schema_of({"type": "record", "fields": [LINES, added]}, 2)
+    values = [codec.encode(new, {**ITEMS, "more": "z"}) for _ in range(100)]
+    values[3] = codec.encode(old, ITEMS)
+    batch, _, faults = decode_batch(new, values, Registry([old, new]))
+    assert not faults
+    assert [row["more"] for row in plain_rows(batch)] == ["z"] * 3 + [None] + ["z"] * 96
+
+
 def test_text_that_is_not_utf8_is_refused_in_a_batch_too() -> None:
     schema = schema_of({"type": "record", "name": "R", "fields": [{"name": "text", "type": "string"}]})
     good = codec.encode(schema, {"text": "abc"})
