@@ -12,6 +12,7 @@ from hub.events.model import Classification
 from hub.events.problem import Problem
 from hub.registry.problems import problem
 from hub.registry.schemas import event_type
+from hub.registry.values import CodecError, Plan, WrongValueError
 
 TIME = {"type": "long", "logicalType": "timestamp-micros"}
 _TYPE = re.compile(r"[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*){2}")
@@ -76,14 +77,37 @@ def _heading(definition: dict[str, Any], type: str) -> Iterator[tuple[str, str, 
 
 
 def _fields(record: dict[str, Any], path: str) -> Iterator[tuple[str, str, str]]:
+    found = [each for field in record["fields"] for each in _field(field, f"{path}{field['name']}")]
+    yield from found or _unusable(record, path)
+
+
+def _field(field: dict[str, Any], where: str) -> Iterator[tuple[str, str, str]]:
+    if not field.get("doc"):
+        yield where, "has no doc", "Say what it holds, in which unit, and when it is null."
+    if field.get("classification") not in {each.value for each in Classification}:
+        yield where, "has no classification", "Give one of public, internal, personal, special."
+    yield from _conventions(field, where)
+    yield from _types(field["type"], where)
+
+
+def _unusable(record: dict[str, Any], path: str) -> Iterator[tuple[str, str, str]]:
+    """What no parser looks at, and every event would meet: types that cannot be encoded, defaults of another type."""
+    try:
+        Plan(record)
+    except CodecError as error:
+        yield path.rstrip("."), f"cannot be encoded: {error.reason}", "Use another type."
+        return
     for field in record["fields"]:
-        where = f"{path}{field['name']}"
-        if not field.get("doc"):
-            yield where, "has no doc", "Say what it holds, in which unit, and when it is null."
-        if field.get("classification") not in {each.value for each in Classification}:
-            yield where, "has no classification", "Give one of public, internal, personal, special."
-        yield from _conventions(field, where)
-        yield from _types(field["type"], where)
+        name = field["name"]
+        try:
+            if "default" in field:
+                Plan({**record, "fields": [field]}).check({name: field["default"]})
+        except WrongValueError as error:
+            yield (
+                f"{path}{name}",
+                f"has a default that does not fit: {error.reason}",
+                "Give another, or none.",
+            )
 
 
 def _conventions(field: dict[str, Any], where: str) -> Iterator[tuple[str, str, str]]:

@@ -91,6 +91,9 @@ def with_type(name: str, type: Any, **more: Any) -> dict[str, Any]:
     return {**GOOD, "name": name, "type": type, **more}
 
 
+LINE = {"type": "record", "name": "Line", "fields": [with_type("a", "long")]}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -129,6 +132,28 @@ def with_type(name: str, type: Any, **more: Any) -> dict[str, Any]:
             ),
             "field line.a: has no doc",
         ),
+        *(
+            (contract(with_type("thing", type, default=default)), "field thing: has a default")
+            for type, default in [
+                ("long", "abc"),
+                ("long", True),
+                ("int", 3_000_000_000),
+                ("string", None),
+                ("bytes", "text"),
+                ({"type": "enum", "name": "Colour", "symbols": ["RED"]}, "BLUE"),
+                (LINE, {}),
+                ({"type": "map", "values": "string"}, {"a": 1}),
+                ({"type": "array", "items": "string"}, [1]),
+            ]
+        ),
+        (
+            contract(with_type("line", {**LINE, "fields": [with_type("a", "long", default="x")]})),
+            "field line.a: has a default",
+        ),
+        (
+            contract(with_type("lines", {"type": "array", "items": {**LINE, "fields": []}})),
+            "items take no bytes",
+        ),
     ],
 )
 def test_a_wrong_contract_is_refused_with_file_field_and_remedy(
@@ -145,7 +170,15 @@ def test_a_wrong_contract_is_refused_with_file_field_and_remedy(
 def test_a_right_contract_has_no_problem(tmp_path: Path) -> None:
     file = tmp_path / "schemas" / "test" / "thing.done.avsc"
     file.parent.mkdir(parents=True)
-    file.write_text(contract(GOOD))
-    assert read(file, tmp_path / "schemas") == (json.loads(contract(GOOD)), [])
+    fields = [
+        GOOD,
+        with_type("note", ["null", "string"], default=None),
+        with_type("line", LINE, default={"a": 1}),
+        with_type(
+            "tags", {"type": "map", "values": {"type": "array", "items": "string"}}, default={"a": ["b"]}
+        ),
+    ]
+    file.write_text(contract(*fields))
+    assert read(file, tmp_path / "schemas") == (json.loads(contract(*fields)), [])
     wrong = file.rename(file.with_name("Thing.done.avsc"))
     assert "no event type" in str(read(wrong, tmp_path / "schemas")[1][0])
