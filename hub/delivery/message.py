@@ -70,7 +70,10 @@ class Message:
         """The event as subscribers read it, times as RFC 3339. Raises Reject."""
         if self._content is None:
             schema, event = self._once(registry)
-            data = readable(schema, event.data)
+            try:
+                data = readable(schema, event.data)
+            except CodecError as error:
+                raise _reject(error) from None
             self._content = Content(event.envelope, data, self.texts.get(REPLAY, ""))
         return self._content
 
@@ -83,7 +86,11 @@ class Message:
                 schema, data = decode(self.value, registry)
                 self._read = schema, Event(Envelope.from_attributes(attributes), data)
             except CodecError as error:
-                raise Reject(f"data: {error}", field=error.field, kind="codec") from None
+                raise _reject(error) from None
             except ValueError as error:
                 raise Reject(str(error), field=str(error).partition(":")[0], kind="envelope") from None
         return self._read
+
+
+def _reject(error: CodecError) -> Reject:
+    return Reject(f"data: {error}", field=error.field, kind="codec")

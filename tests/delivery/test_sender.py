@@ -19,11 +19,16 @@ import msgspec
 import pytest
 
 from hub.delivery.http import Content, parse
+from hub.delivery.message import Message
 from hub.delivery.schedule import Outcome
 from hub.delivery.sender import Sender
 from hub.delivery.signing import derive_secret, verify
 from hub.delivery.subscription import Subscription
 from hub.events.envelope import Envelope
+from hub.registry.codec import encode
+from hub.registry.schemas import Registry, Schema
+from hub.stream.recipients import Webhooks
+from hub.stream.subscriptions import Subscriptions
 
 MASTER = bytes(range(32))
 NOW = 1_700_000_000.0
@@ -158,6 +163,27 @@ async def test_a_delivery_arrives_signed_and_whole() -> None:
         attributes, data = parse(server.headers(number), server.bodies[number])
         assert (attributes["subject"], data) == ("Zoë", {"name": "Zoë"})
     assert server.connections == 1
+
+
+async def test_a_time_that_no_calendar_has_is_given_up_at_once_by_the_name_of_its_field() -> None:
+    kind = {"type": "long", "logicalType": "timestamp-micros"}
+    definition = {
+        "type": "record",
+        "namespace": "a",
+        "name": "B",
+        "fields": [{"name": "paid_at", "type": kind}],
+    }
+    schema = Schema.of(1, EVENT.type, 1, definition)
+    texts = {f"ce_{name}": text for name, text in EVENT.attributes().items()}
+    message = Message(("inbox.p", 0, 0), texts, encode(schema, {"paid_at": 2**62}), 0)
+    subscriptions = Subscriptions()
+    subscriptions.change("s1", subscription("http://127.0.0.1:9/").to_bytes())
+    async with sending() as sender:
+        (webhook,) = Webhooks(subscriptions, sender, Registry([schema])).of("p")
+        reason = "data: paid_at: a time outside the years 1 to 9999"
+        assert await webhook.send(message) == Outcome(
+            reason=reason, final=True, kind="codec", field="paid_at"
+        )
 
 
 @pytest.mark.parametrize("code", [200, 201, 202, 204])

@@ -12,6 +12,7 @@ import fastavro
 import pytest
 
 from hub.registry.codec import MAX_BYTES, CodecError, decode, encode, schema_id
+from hub.registry.readable import readable
 from hub.registry.schemas import Registry, Schema
 from hub.registry.values import MAX_ITEMS
 
@@ -191,6 +192,27 @@ def test_a_number_longer_than_its_type_is_refused(schema_of: Callable[..., Schem
     wide = schema_of(("count", "long"))
     with pytest.raises(CodecError, match="count: outside the range of int"):
         decode(encode(wide, {"count": 2**40}), Registry([schema]))
+
+
+MOMENT = {"type": "long", "logicalType": "timestamp-micros"}
+
+
+def test_times_are_text_for_people_however_deep_they_are(schema_of: Callable[..., Schema]) -> None:
+    visit = {"type": "record", "name": "Visit", "fields": [{"name": "paid_at", "type": ["null", MOMENT]}]}
+    schema = schema_of(
+        ("visit", visit),
+        ("visits", {"type": "array", "items": visit}),
+        ("by_day", {"type": "map", "values": MOMENT}),
+    )
+    data = {"visit": {"paid_at": None}, "visits": [{"paid_at": 0}], "by_day": {"Monday": 1}}
+    assert readable(schema, data) == {
+        "visit": {"paid_at": None},
+        "visits": [{"paid_at": "1970-01-01T00:00:00Z"}],
+        "by_day": {"Monday": "1970-01-01T00:00:00.000001Z"},
+    }
+    assert data["by_day"] == {"Monday": 1}
+    with pytest.raises(CodecError, match=r"visits\.1\.paid_at: a time outside the years 1 to 9999"):
+        readable(schema, {**data, "visits": [{"paid_at": 0}, {"paid_at": 2**62}]})
 
 
 def test_an_old_value_is_read_as_the_newest_version_where_asked() -> None:
