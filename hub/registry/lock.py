@@ -65,10 +65,14 @@ def _compare(folder: Path, locked: list[Schema]) -> tuple[list[Problem], list[tu
     """What is wrong, and the contracts that are right but whose text is not the newest in the lock."""
     problems: list[Problem] = []
     changed: list[tuple[str, dict[str, Any]]] = []
+    owners = {each.subject: each.type for each in locked}
     for file in contracts(folder):
         definition, found = contract.read(file, folder)
         type = event_type(file, folder)
         versions = sorted((each for each in locked if each.type == type), key=lambda each: each.version)
+        if not found and (owner := owners.setdefault(".".join(contract.record_name(type)), type)) != type:
+            what = f"gives its record the name that {owner} gives its own"
+            found = [problem(_name(folder, type), "", what, "Call the entity or the verb by another word.")]
         if not found and not (versions and versions[-1].text == canonical(definition)):
             found = _refusals(file, folder, definition, versions)
             if not found:

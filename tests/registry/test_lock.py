@@ -105,6 +105,21 @@ def test_an_incompatible_change_is_refused_by_the_name_of_its_field(
     assert (folder / "schemas.lock").read_bytes() == before
 
 
+def test_two_event_types_do_not_share_a_record_name(folder: Path, change: Any) -> None:
+    granted = folder / "licensing" / "taxi-licence.granted.avsc"
+    twin = granted.with_name("taxi.licence-granted.avsc")
+    twin.write_text(granted.read_text())
+    with pytest.raises(Misconfigured) as refusal:
+        lock.update(folder)
+    assert [problem.file for problem in refusal.value.problems] == [
+        "schemas/licensing/taxi.licence-granted.avsc"
+    ]
+    assert "that licensing.taxi-licence.granted gives its own" in str(refusal.value)
+    (folder / "schemas.lock").unlink()  # of two that are both new, too
+    with pytest.raises(Misconfigured, match=r"taxi\.licence-granted\.avsc: gives its record the name"):
+        lock.update(folder)
+
+
 def test_a_change_is_held_against_every_version_and_not_only_the_last(folder: Path, change: Any) -> None:
     change(CAPTURED, lambda d: d["fields"].append(new_field("branch", "string", default="none")))
     lock.update(folder)
