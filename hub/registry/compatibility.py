@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,11 +41,16 @@ def incompatibilities(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[In
         return result.compatibility is not SchemaCompatibilityType.compatible, kinds
 
     reader, writer = make_avsc_object(dict(new)), make_avsc_object(dict(old))
+    before = dict(_logical_types(old))
+    found = [
+        Incompatibility(name, "changed its logical type")
+        for name, logical in _logical_types(new)
+        if before.get(name, logical) != logical
+    ]
     bad, kinds = differs(reader, writer)
     if not bad:
-        return []
+        return found
     # The checker's own locations leave out fields inside unions, so each field is put to it alone.
-    found = []
     for field in new["fields"]:
         alone = make_avsc_object({**new, "fields": [field]})
         wrong, reasons = differs(alone, writer)
@@ -54,6 +59,22 @@ def incompatibilities(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[In
     if not found:
         found = [Incompatibility("", _WORDS.get(kind, kind)) for kind in kinds]
     return found
+
+
+def _logical_types(kind: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """The logical type, if any, of each field: to Avro's rules it is nothing, to subscribers number or text."""
+    for branch in kind if isinstance(kind, list) else [kind]:
+        if branch == "null":
+            continue
+        inner = branch if isinstance(branch, Mapping) else {"type": branch}
+        match inner["type"]:
+            case "record":
+                for field in inner["fields"]:
+                    yield from _logical_types(field["type"], f"{name}.{field['name']}".lstrip("."))
+            case "array" | "map":
+                yield from _logical_types(inner.get("items") or inner["values"], f"{name}[]")
+            case _:
+                yield name, inner.get("logicalType", "")
 
 
 def against_all(new: Mapping[str, Any], older: Iterable[Mapping[str, Any]]) -> list[Incompatibility]:

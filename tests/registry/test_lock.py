@@ -14,6 +14,7 @@ from hub.registry import lock
 from hub.registry.__main__ import main
 from hub.registry.codec import decode, encode
 from hub.registry.compatibility import incompatibilities
+from hub.registry.contract import TIME
 from hub.registry.schemas import Registry
 
 CAPTURED = "payments/payment.captured.avsc"
@@ -103,6 +104,26 @@ def test_an_incompatible_change_is_refused_by_the_name_of_its_field(
     assert what in problem.message
     assert problem.remedy
     assert (folder / "schemas.lock").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("created", "long", TIME),
+        ("created", ["null", TIME], ["null", "long"]),
+        ("moments", {"type": "array", "items": TIME}, {"type": "array", "items": "long"}),
+        ("moments", {"type": "map", "values": "long"}, {"type": "map", "values": TIME}),
+    ],
+)
+def test_a_number_does_not_become_a_time_nor_a_time_a_number(name: str, before: Any, after: Any) -> None:
+    def contract(type: Any) -> dict[str, Any]:
+        inner = {"type": "record", "name": "Inner", "fields": [{"name": name, "type": type}]}
+        return {"type": "record", "name": "A", "namespace": "n", "fields": [{"name": "inner", "type": inner}]}
+
+    (found,) = incompatibilities(contract(after), contract(before))
+    assert found.field.removesuffix("[]") == f"inner.{name}"
+    assert found.what == "changed its logical type"
+    assert incompatibilities(contract(after), contract(after)) == []
 
 
 def test_two_event_types_do_not_share_a_record_name(folder: Path, change: Any) -> None:
