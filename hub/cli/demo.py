@@ -28,6 +28,9 @@ def demo(
 
     Exits with status 1 if anything was lost, duplicated or unexpected, or if none can be played.
     """
+    from hub.cli.logs import set_up_logs
+
+    set_up_logs()
     if once:
         reports, seconds = _once(config, quiet=as_json)
     else:

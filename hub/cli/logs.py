@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
 
 import structlog
 
 
+class _Logger(structlog.PrintLogger):
+    """A line that cannot be written is lost: whoever logs is often about to mend something, and must go on."""
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError, ValueError):  # the disk is full; the stream is closed
+            super().msg(message)
+
+    debug = info = warning = error = critical = exception = msg
+
+
 def set_up_logs(level: int = logging.INFO) -> None:
-    """For a process of its own (gateway, worker). Libraries speak up from WARNING on."""
+    """For a process of the hub: what a command prints stays free of them. Libraries speak up from WARNING on."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -18,7 +29,7 @@ def set_up_logs(level: int = logging.INFO) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: _Logger(sys.stderr),
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

@@ -76,6 +76,9 @@ def up(
     ] = False,
 ) -> None:
     """Start the hub and keep it running until Ctrl-C. Data stays in --data-dir. SIGHUP is `hub restart`."""
+    from hub.cli.logs import set_up_logs
+
+    set_up_logs()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # while starting, both end what was started
     with running_hub(
         config, data_dir, port=port, kafka=kafka, workers=workers, apart=apart, say=typer.echo
