@@ -60,10 +60,12 @@ class MllpSimulator(Simulator):
     @asynccontextmanager
     async def serve_mllp(self, port: int) -> AsyncIterator[str]:
         """The receiver, at `mllp_port`."""
-        server = await asyncio.start_server(self._serve, "127.0.0.1", port)
-        async with server:
+        # Connections are work of its own, which ends before its listeners do.
+        server = await asyncio.start_server(lambda *both: self._start(self._serve(*both)), "127.0.0.1", port)
+        try:
             self.mllp_port = int(server.sockets[0].getsockname()[1])
             yield f"mllp://127.0.0.1:{self.mllp_port}"
+        finally:
             server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

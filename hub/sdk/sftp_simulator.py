@@ -94,18 +94,22 @@ class SftpSimulator(Simulator):
     @asynccontextmanager
     async def serve_sftp(self, port: int) -> AsyncIterator[str]:
         """The server, at `sftp_port`."""
+        clients = set[asyncssh.SSHServerConnection]()
         server = await asyncssh.create_server(
-            lambda: _Login(self),
+            lambda: _Login(self, clients),
             self.sftp_host,
             port,
             server_host_keys=[self._key],
             sftp_factory=lambda channel: _Files(self, channel, self._home.name),
             keepalive_interval=0,
         )
-        async with server:
+        try:
             self.sftp_port = server.sockets[0].getsockname()[1]
             yield f"sftp://{self.sftp_host}:{self.sftp_port}"
+        finally:
             server.close()
+            for client in list(clients):
+                client.abort()
 
 
 def _private_key(seed: bytes) -> asyncssh.SSHKey:
@@ -183,8 +187,16 @@ class FileSimulator(SftpSimulator):
 
 
 class _Login(asyncssh.SSHServer):
-    def __init__(self, simulator: SftpSimulator) -> None:
+    def __init__(self, simulator: SftpSimulator, clients: set[asyncssh.SSHServerConnection]) -> None:
         self._simulator = simulator
+        self._clients = clients
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._client = conn
+        self._clients.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clients.discard(self._client)
 
     def begin_auth(self, username: str) -> bool:
         return True

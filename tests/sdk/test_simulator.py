@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import ClassVar
 
+import asyncssh
 import httpx2
 import pytest
 from starlette.requests import Request
@@ -12,7 +14,10 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 
 from hub.sdk.clock import Clock, SteppedClock
-from hub.sdk.simulator import Simulator
+from hub.sdk.hl7 import framed
+from hub.sdk.mllp_simulator import MllpSimulator
+from hub.sdk.sftp_simulator import SftpSimulator
+from hub.sdk.simulator import HANG, Simulator
 
 
 class Echo(Simulator):
@@ -62,6 +67,32 @@ async def test_bad_days_repeat_from_their_seed_and_end() -> None:
             assert await post(url) == [200]
     assert runs[0] == runs[1]
     assert set(runs[0]) == {200, 503}
+
+
+@pytest.mark.parametrize("fault", ["", HANG])
+async def test_it_stops_serving_mllp_without_waiting_for_its_clients(fault: str) -> None:
+    simulator = MllpSimulator()
+    simulator.faults = {fault: 1.0}
+    async with simulator.serve():
+        reader, writer = await asyncio.open_connection("127.0.0.1", simulator.mllp_port)
+        writer.write(framed(b"MSH|^~\\&|a|b|c|d|20260101||ACK|1|P|2.5"))
+        assert fault or await reader.read(1)
+    with suppress(ConnectionResetError):
+        await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+
+
+async def test_it_stops_serving_sftp_without_waiting_for_its_clients() -> None:
+    simulator = SftpSimulator()
+    async with simulator.serve():
+        client = await asyncssh.connect(
+            simulator.sftp_host,
+            simulator.sftp_port,
+            username="hub",
+            password=simulator.password,
+            known_hosts=None,
+        )
+    await asyncio.wait_for(client.wait_closed(), 5)
 
 
 async def test_work_given_before_it_serves_is_done_once_it_does() -> None:
