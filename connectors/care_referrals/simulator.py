@@ -209,7 +209,7 @@ class CareSimulator(MllpSimulator):
     async def _post(self, sent: Sent, wait: float) -> None:
         if wait:
             await self.clock.sleep(wait)
-        self._client = self._client or httpx2.AsyncClient(timeout=5)
+        self._client = self._client or httpx2.AsyncClient(timeout=5, trust_env=False)
         headers = self._headers(sent.request_id, sent.correlation_id)
         for pause in (*PAUSES, None):
             status = 0

@@ -246,7 +246,7 @@ class NotifySimulator(Simulator):
         """A callback: again after 429, 5xx and no connection, and after nothing else."""
         await self.clock.sleep(wait)
         headers = {"Content-Type": "application/json", **self.sign(body)}
-        async with httpx2.AsyncClient(timeout=TIME_LIMIT_S) as client:
+        async with httpx2.AsyncClient(timeout=TIME_LIMIT_S, trust_env=False) as client:
             for left in reversed(range(ATTEMPTS)):
                 try:
                     async with asyncio.timeout(TIME_LIMIT_S):

@@ -124,7 +124,7 @@ def _running(data_dir: Path) -> str:
         return f"none on {data_dir}"
     gateway = json.loads(path.read_text())["gateway"]
     try:
-        answer = httpx2.get(f"{gateway}/readyz", timeout=5)
+        answer = httpx2.get(f"{gateway}/readyz", timeout=5, trust_env=False)
     except httpx2.TransportError:
         raise _Failed(
             f"{gateway} does not answer", f"Start it again with `hub up`, see {data_dir}/logs"

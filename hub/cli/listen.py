@@ -41,7 +41,8 @@ def listen(
             return 204
         kept = {k: v for k, v in one.headers.items() if k not in ("host", "content-length", "connection")}
         try:
-            return int(httpx2.post(forward_to, content=one.body, headers=kept, timeout=10).status_code)
+            answered = httpx2.post(forward_to, content=one.body, headers=kept, timeout=10, trust_env=False)
+            return int(answered.status_code)
         except httpx2.TransportError as error:
             typer.echo(
                 f"hub: {forward_to} does not answer ({type(error).__name__}); the hub will retry", err=True

@@ -28,7 +28,10 @@ class Client:
         self.gateway: str = running["gateway"]
         self._errors = httpx2.TransportError
         self._http = httpx2.Client(
-            base_url=self.gateway, headers={"authorization": f"Bearer {token}"}, timeout=30
+            base_url=self.gateway,
+            headers={"authorization": f"Bearer {token}"},
+            timeout=30,
+            trust_env=False,  # the token is for the hub, and for no proxy
         )
 
     def fail(self, message: str) -> NoReturn:

@@ -93,7 +93,7 @@ class LiveHub:
     simulators: dict[str, PaySimulator] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     _client: tuple[str, Client] | None = None
-    _http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=10))
+    _http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=10, trust_env=False))
 
     @property
     def client(self) -> Client:
