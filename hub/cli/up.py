@@ -11,13 +11,13 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hub.cli.supervisor import Supervisor
     from hub.loading import Loaded
     from hub.stream.broker import Broker
+
+T = TypeVar("T")
 
 Port = Annotated[int, typer.Option(help="The gateway's port; 0 for any free one.")]
 KafkaChoice = Annotated[
@@ -190,7 +192,7 @@ def running_hub(
             lambda kafka: ["prepare", "--config", str(config), "--kafka", kafka],
             max(_FROZEN_S, 1.5 * settings.watchdog.stuck_after_s),
         )
-        opening = ThreadPoolExecutor(1).submit(open_broker, kafka, data_dir, say=say)
+        opening = _beside(partial(open_broker, kafka, data_dir, say=say))
         stack.callback(_close, supervisor, opening)
         supervisor.start()  # the children load while Kafka starts
         broker = opening.result()
@@ -244,13 +246,30 @@ def _told() -> Iterator[None]:
 
 
 def _close(supervisor: Supervisor, opening: Future[Broker]) -> None:
-    """Stop the children, which leave their group in order; then the broker, which has what time they left."""
+    """Stop the children, which leave their group in order; then the broker, which has what time they left, and no
+    more to open."""
     until = monotonic() + _STOPPED_WITHIN_S
     try:
         supervisor.close()
     finally:
-        if opening.exception() is None:
-            opening.result().stop(max(1.0, until - monotonic()))
+        # What still opens ends with us: of an embedded one, its guardian sees to that.
+        for opened in wait([opening], max(1.0, until - monotonic())).done:
+            if opened.exception() is None:
+                opened.result().stop(max(1.0, until - monotonic()))
+
+
+def _beside(work: Callable[[], T]) -> Future[T]:
+    """Do it in a thread that ends with the program; that of an executor would hold it up."""
+    future = Future[T]()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again by who asks for the result
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 def _roles(workers: int, *, apart: bool) -> dict[str, list[str]]:
