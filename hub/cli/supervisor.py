@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
@@ -33,6 +33,7 @@ _TURN_S = 0.1
 #: What the system says when it has no memory, process or thread to spare. It passes, and must not end the others.
 _SHORT = (OSError, RuntimeError)
 _READY_WITHIN_S = 60.0
+_JUDGED_WITHIN_S = 120.0
 
 
 class Rollout(msgspec.Struct, kw_only=True):
@@ -126,7 +127,7 @@ class Supervisor:
         self._kafka = ""
         self._rollout: Rollout | None = None
         self._written: dict[str, bytes] = {}
-        self._rolling: Iterator[None] | None = None
+        self._rolling: Generator[None, None, None] | None = None
         self._spare: Child | None = None
         self._full = False
 
@@ -183,11 +184,13 @@ class Supervisor:
 
     def close(self) -> None:
         """Stop every child."""
+        if self._rolling:
+            self._rolling.close()
         spare = [self._spare] if self._spare else []
         stop_all([*(slot.child for slot in self._slots), *spare], STOP_S)
         (self._data_dir / PROCESSES).unlink(missing_ok=True)
 
-    def _roll(self) -> Iterator[None]:
+    def _roll(self) -> Generator[None, None, None]:
         """The rolling restart, a step at each turn."""
         before = self._rollout or last_rollout(self._data_dir)  # of the hub that was here before, too
         rollout = self._rollout = Rollout(number=before.number + 1)
@@ -209,8 +212,15 @@ class Supervisor:
         command = [sys.executable, "-m", "hub", *self._prepare(self._kafka)]
         with told.open("wb") as file:
             judge = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        while judge.poll() is None:
-            yield
+        until = monotonic() + _JUDGED_WITHIN_S
+        try:
+            while judge.poll() is None:
+                if monotonic() > until:
+                    raise TimeoutError(f"the configuration was not judged in time (see {told})")
+                yield
+        finally:
+            judge.kill()
+            judge.wait()
         rollout.state = "refused" if judge.returncode else "running"
         rollout.told = told.read_text(errors="replace").strip()
 

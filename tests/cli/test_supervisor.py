@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 
+from hub.cli import supervisor
 from hub.cli.child import Child
 from hub.cli.supervisor import ROLLOUT, Rollout, Slot, Supervisor, last_rollout
 from hub.gateway.health import PROCESSES
@@ -124,6 +127,41 @@ def test_a_restart_that_the_system_has_no_memory_for_has_failed_and_the_old_one_
         assert (failed.state, "Cannot allocate memory" in failed.told) == ("failed", True)
         assert watching.is_alive()
         assert [one.name for one in world.made if one.runs] == ["a"]
+
+
+def test_what_judges_the_configuration_ends_with_the_hub(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judges = slow_judges(monkeypatch)
+    with world.watched():
+        world.supervisor.restart()
+        assert until(lambda: len(judges) == 1)
+    assert judges[0].poll() is not None
+
+
+def test_a_restart_whose_configuration_is_not_judged_in_time_has_failed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judges = slow_judges(monkeypatch)
+    monkeypatch.setattr(supervisor, "_JUDGED_WITHIN_S", 0.2)
+    with world.watched() as watching:
+        failed = world.restart()
+        assert (failed.state, "was not judged in time" in failed.told) == ("failed", True)
+        assert judges[0].poll() is not None
+        assert watching.is_alive()
+
+
+def slow_judges(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """Those that are started from now on, which never come to an end."""
+    judges: list[subprocess.Popen[bytes]] = []
+    start = subprocess.Popen
+
+    def started(_: list[str], **more: Any) -> subprocess.Popen[bytes]:
+        judges.append(start(["sleep", "600"], **more))
+        return judges[-1]
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    return judges
 
 
 def test_a_disk_that_takes_nothing_ends_nothing_and_is_written_to_when_it_does_again(world: World) -> None:
