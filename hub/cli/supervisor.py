@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Literal
 
 import msgspec
@@ -122,8 +121,9 @@ class Supervisor:
         self._data_dir = data_dir
         self._prepare = prepare
         self._frozen_s = frozen_s
-        self._stopping = threading.Event()
-        self._restarting = threading.Event()
+        # Not an Event each: a signal handler would wait for the lock that the wait which it interrupts may hold.
+        self._stopping = False
+        self._restarting = False
         self._kafka = ""
         self._rollout: Rollout | None = None
         self._written: dict[str, bytes] = {}
@@ -158,7 +158,7 @@ class Supervisor:
     def watch(self, still_well: Callable[[], None]) -> None:
         """Tend to the children until `stop`."""
         turned = monotonic()
-        while not self._stopping.wait(_TURN_S):
+        while not self._stopping:
             still_well()
             now = monotonic()
             if now - turned > 2:  # it was we who did not hear: the machine slept, or we were frozen
@@ -167,20 +167,21 @@ class Supervisor:
             turned = now
             for slot in self._slots:
                 slot.tend(self._kafka, self._frozen_s, now)
-            if self._rolling is None and self._restarting.is_set():
-                self._restarting.clear()
+            if self._rolling is None and self._restarting:
+                self._restarting = False
                 self._rolling = self._roll()
             if self._rolling is not None and next(self._rolling, self) is self:
                 self._rolling = None
             self._tell()
+            sleep(_TURN_S)
 
     def stop(self) -> None:
         """Ask `watch` to return."""
-        self._stopping.set()
+        self._stopping = True
 
     def restart(self) -> None:
         """Ask `watch` to replace all children, one by one."""
-        self._restarting.set()
+        self._restarting = True
 
     def close(self) -> None:
         """Stop every child."""
