@@ -113,8 +113,8 @@ class LiveHub:
         """Kafka's address."""
         return str(json.loads((self.data_dir / "hub.json").read_text())["kafka"])
 
-    def start(self, timeout: float = 60) -> None:
-        """Start, and return once it takes events."""
+    def start(self, timeout: float = 150) -> None:
+        """Start, and return once it takes events: a hub gives its Kafka a minute, and then its processes one."""
         environment = dict(os.environ)
         for name, simulator in self.simulators.items():
             environment[f"HUB_{name}_BASE_URL".upper().replace("-", "_")] = (
@@ -138,6 +138,7 @@ class LiveHub:
         deadline = time.monotonic() + timeout
         while not (self.data_dir / "hub.json").is_file():
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise RuntimeError(f"hub up failed:\n{(self.data_dir / 'up.log').read_text()[-3000:]}")
             time.sleep(0.05)
 
@@ -148,11 +149,14 @@ class LiveHub:
         self.process.wait()
 
     def stop(self, timeout: float = 30) -> int:
-        """Stop in order; the exit status."""
+        """Stop in order; the exit status. One that does not is killed."""
         assert self.process is not None
         with suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout)
+        try:
+            return self.process.wait(timeout)
+        finally:
+            self.kill()
 
     def post(self, instance: str, body: bytes, headers: dict[str, str] | None = None) -> httpx2.Response:
         """Post a webhook, signed as GOV.UK Pay would unless `headers` are given."""
@@ -184,9 +188,9 @@ def live_hub(
     hub = LiveHub(write_config(folder, root, **sections), folder / "data", kafka, workers, apart, pays)
     with pays["birmingham-pay"].running(), pays["westminster-pay"].running():
         hub.start()
-        for name, pay in pays.items():
-            pay.webhook_url = f"{hub.gateway}/webhooks/{name}"
         try:
+            for name, pay in pays.items():
+                pay.webhook_url = f"{hub.gateway}/webhooks/{name}"
             yield hub
         finally:
             hub.stop()
