@@ -105,13 +105,17 @@ def _configuration(config: Path) -> str:
 
 
 def _keys(data_dir: Path) -> str:
-    for name in ("master.key", "operator.token"):
+    from hub.cli.client import OPERATOR_TOKEN
+    from hub.cli.keys import MASTER_KEY, cut_short
+
+    for problem in cut_short(data_dir):
+        raise _Failed(f"{problem.file} {problem.message}", problem.remedy)
+    for name in (MASTER_KEY, OPERATOR_TOKEN):
         path = data_dir / name
         if path.is_file() and path.stat().st_mode & 0o077:
             raise _Failed(f"{name} can be read by others", f"chmod 600 {path}")
-    return (
-        "readable by their owner alone" if (data_dir / "master.key").is_file() else "made at the first start"
-    )
+    there = (data_dir / MASTER_KEY).is_file()
+    return "readable by their owner alone" if there else "made at the first start"
 
 
 def _running(data_dir: Path) -> str:

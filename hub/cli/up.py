@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -21,13 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from hub.cli.client import OPERATOR_TOKEN, RUNNING, fail
+from hub.cli.client import RUNNING, fail
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
 
 if TYPE_CHECKING:
     from hub.cli.supervisor import Supervisor
     from hub.loading import Loaded
     from hub.stream.broker import Broker
+    from hub.stream.broker.ownership import Ownership
 
 T = TypeVar("T")
 
@@ -176,13 +176,9 @@ def running_hub(
     from hub.cli.supervisor import Supervisor
     from hub.loading import load_hub
     from hub.stream.broker import BrokerError, open_broker
-    from hub.stream.broker.ownership import Ownership
 
-    data_dir.mkdir(parents=True, exist_ok=True)
-    _make_keys(data_dir)
     with _told(), ExitStack() as stack:
-        stack.callback(Ownership(data_dir, "a hub").release)
-        (data_dir / RUNNING).unlink(missing_ok=True)  # of one that was killed
+        stack.callback(_own(data_dir).release)
         loaded = load_hub(config)
         settings = loaded.settings.config
         listener = stack.enter_context(_listening(settings.gateway.host, port))
@@ -214,6 +210,23 @@ def running_hub(
             supervisor.stop,
             supervisor.restart,
         )
+
+
+def _own(data_dir: Path) -> Ownership:
+    """Have the data directory for this hub alone, and its keys in it."""
+    from hub.cli.keys import cut_short, make_keys
+    from hub.events.problem import Misconfigured
+    from hub.stream.broker.ownership import Ownership
+
+    try:
+        ownership = Ownership(data_dir, "a hub")
+        make_keys(data_dir)
+        (data_dir / RUNNING).unlink(missing_ok=True)  # of one that was killed
+    except OSError as error:
+        fail(f"{error.filename or data_dir} cannot be written: {error.strerror}")
+    if problems := list(cut_short(data_dir)):
+        raise Misconfigured(problems)
+    return ownership
 
 
 def _prepare_kafka(broker: Broker, loaded: Loaded, say: Callable[[str], Any]) -> None:
@@ -325,18 +338,6 @@ def _address(host: str, port: int) -> str:
     """Where people on this machine find the gateway."""
     reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
     return f"http://{reached}:{port}"
-
-
-def _make_keys(data_dir: Path) -> None:
-    """The key that subscription secrets derive from, and the operator's token: made once, for the owner's eyes."""
-    for name, value in (
-        ("master.key", secrets.token_bytes(32)),
-        (OPERATOR_TOKEN, secrets.token_hex(24).encode()),
-    ):
-        path = data_dir / name
-        if not path.exists():
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123
-                file.write(value)
 
 
 def _announce(data_dir: Path, gateway: str, kafka: str) -> None:

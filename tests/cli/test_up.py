@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from hub.cli.keys import MASTER_KEY, make_keys
 
 NEVER_OPENS = """
 import time
@@ -19,3 +26,39 @@ up._close(Nobody(), up._beside(lambda: time.sleep(600)))
 
 def test_it_does_not_wait_for_a_kafka_that_does_not_come_to_open_when_it_is_told_to_stop() -> None:
     assert subprocess.run([sys.executable, "-c", NEVER_OPENS], check=False, timeout=60).returncode == 0
+
+
+def test_a_key_that_a_full_disk_cut_short_is_none_and_is_made_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched, pytest.raises(OSError):
+        patched.setattr(os, "fsync", full)
+        make_keys(tmp_path)
+    assert not (tmp_path / MASTER_KEY).exists()
+    make_keys(tmp_path)
+    made = tmp_path / MASTER_KEY
+    assert (made.stat().st_size, made.stat().st_mode & 0o777) == (32, 0o600)
+    key = made.read_bytes()
+    make_keys(tmp_path)
+    assert made.read_bytes() == key
+
+
+def test_keys_that_are_too_short_are_refused_by_name_with_the_remedy(tmp_path: Path, root: Path) -> None:
+    names = ["master.key", "operator.token"]
+    for name in names:
+        (tmp_path / name).touch(mode=0o600)
+    where = ["--config", str(root / "hub.yaml"), "--data-dir", str(tmp_path)]
+    started = hub("up", *where, "--kafka", "127.0.0.1:1")
+    assert started.returncode == 2
+    told = started.stderr.splitlines()
+    assert [line.partition(": ")[0] for line in told] == [str(tmp_path / name) for name in names]
+    assert all("Restore it from your backup" in line for line in told)
+    assert told[0].partition(": ")[2] in hub("doctor", *where).stdout
+
+
+def hub(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hub", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
