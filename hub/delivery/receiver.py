@@ -13,6 +13,9 @@ from typing import Any
 from hub.delivery.http import parse
 from hub.delivery.signing import ID_HEADER, Secret, SignatureError, verify
 
+_SECRET_WITHIN_S = 5.0
+"""What comes before its secret is known waits so long for it: the hub tells it a moment after it begins to deliver."""
+
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -29,13 +32,17 @@ class Received:
 class Receiver:
     """Takes deliveries over HTTP. `answer` decides the status of each genuine one; without it, 204.
 
-    `received` holds what was answered 2xx, in order of arrival; `refused` counts what was not genuine.
+    `received` holds what was answered 2xx, in order of arrival; `refused` counts what was not genuine. Nothing is
+    taken before there is a `secret`, unless it is to be without `verifying`.
     """
 
-    def __init__(self, answer: Callable[[Received], int] | None = None) -> None:
+    def __init__(self, answer: Callable[[Received], int] | None = None, *, verifying: bool = True) -> None:
         self._answer = answer or (lambda _: 204)
         self._changed = threading.Condition()
-        self.secret: Secret | None = None
+        self._secret: Secret | None = None
+        self._may_take = threading.Event()
+        if not verifying:
+            self._may_take.set()
         self.subscription_id = ""
         self.received: list[Received] = []
         self.attempts = 0
@@ -54,6 +61,16 @@ class Receiver:
             server.shutdown()
             server.server_close()
 
+    @property
+    def secret(self) -> Secret | None:
+        """With which signatures are verified."""
+        return self._secret
+
+    @secret.setter
+    def secret(self, secret: Secret) -> None:
+        self._secret = secret
+        self._may_take.set()
+
     def wait(self, done: Callable[[list[Received]], bool], timeout: float) -> bool:
         """Until `done(received)` holds; False when time ran out."""
         with self._changed:
@@ -63,9 +80,11 @@ class Receiver:
         """The status to answer for one delivery."""
         with self._changed:
             self.attempts += 1
+        if not self._may_take.wait(_SECRET_WITHIN_S):
+            return 503
         try:
-            if self.secret is not None:
-                verify(headers, body, self.secret, time.time())
+            if self._secret is not None:
+                verify(headers, body, self._secret, time.time())
             attributes, data = parse(headers, body)
         except (SignatureError, ValueError):
             with self._changed:
