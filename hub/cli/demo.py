@@ -14,6 +14,7 @@ import typer
 
 from hub.cli.client import Client, fail, show
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir, Json
+from hub.gateway.client import Client as AnyClient
 
 Once = Annotated[bool, typer.Option("--once", help="Start a hub of its own, play, and stop it.")]
 
@@ -43,7 +44,9 @@ def demo(
         raise typer.Exit(1)
 
 
-def play(config: Path, client: Client, data_dir: Path, then: Callable[[Any], None] = lambda _: None) -> Any:
+def play(
+    config: Path, client: AnyClient, data_dir: Path, then: Callable[[Any], None] = lambda _: None
+) -> Any:
     """Play once against the hub behind `client`; `then` gets the reports while the simulators still run."""
     from hub.loading import load_hub
     from hub.testing.journeys import demonstration

@@ -91,7 +91,7 @@ def up(
         typer.echo(ready_text(hub, with_demo=with_demo))
         with _shown(config, data_dir) if with_demo else nullcontext():
             hub.watch()
-        typer.echo("stopping")
+            typer.echo("stopping")
 
 
 def _hung_up() -> bool:
@@ -106,12 +106,11 @@ def _hung_up() -> bool:
 @contextmanager
 def _shown(config: Path, data_dir: Path) -> Iterator[None]:
     """The demo, played beside the hub, and every step of every event on the terminal."""
-    from hub.cli.client import Client
     from hub.cli.demo import play, print_reports
     from hub.cli.events import step_line
+    from hub.gateway.client import Client, ClientError
 
     over = threading.Event()
-    failed: list[BaseException] = []
 
     def after(reports: Any) -> None:
         print_reports(reports)
@@ -123,26 +122,27 @@ def _shown(config: Path, data_dir: Path) -> Iterator[None]:
             play(config, Client(data_dir), data_dir, after)
         except BaseException as error:  # noqa: BLE001 - told, and the hub goes on
             if not over.is_set():
-                failed.append(error)
                 typer.echo(f"hub: the demo ended early: {type(error).__name__}: {error}", err=True)
 
     def tail() -> None:
         client, last = Client(data_dir), -1
         while not over.wait(0.25):
-            page = client.get("/v1/events/tail", after=last)
+            try:
+                page = client.get("/v1/events/tail", after=last)
+            except ClientError:  # a gateway that is replaced, or restarts
+                continue
             last = page["last"]
             for step in page["steps"]:
                 typer.echo(step_line(step))
 
-    threads = [threading.Thread(target=run, daemon=True) for run in (tail, play_on)]
-    for thread in threads:
-        thread.start()
+    shown, played = (threading.Thread(target=run, daemon=True) for run in (tail, play_on))
+    shown.start()
+    played.start()
     try:
         yield
     finally:
         over.set()
-        for thread in threads:
-            thread.join(5)
+        shown.join(1)  # the play ends with the program: it may be waiting for a minute
 
 
 def ready_text(hub: Running, *, with_demo: bool = False) -> str:

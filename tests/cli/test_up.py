@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
+from hub.cli import up
+from hub.cli.client import RUNNING
 from hub.cli.keys import MASTER_KEY, make_keys
+from hub.sdk.serving import in_thread, serving
+from hub.testing.live import until
 
 NEVER_OPENS = """
 import time
@@ -57,6 +66,27 @@ def test_keys_that_are_too_short_are_refused_by_name_with_the_remedy(tmp_path: P
     assert [line.partition(": ")[0] for line in told] == [str(tmp_path / name) for name in names]
     assert all("Restore it from your backup" in line for line in told)
     assert told[0].partition(": ")[2] in hub("doctor", *where).stdout
+
+
+def test_events_are_shown_beside_the_demo_though_the_gateway_is_away_for_a_moment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = {"at": 0.0, "outcome": "delivered", "subject": "PREM/2026/1"}
+    asked: list[str] = []
+
+    async def tail(request: Request) -> JSONResponse:
+        asked.append(request.url.path)
+        if len(asked) == 1:
+            return JSONResponse({"detail": "away"}, 503)
+        return JSONResponse({"steps": [step], "last": len(asked)})
+
+    app = Starlette(routes=[Route("/v1/events/tail", tail)])
+    with in_thread(lambda: serving(app)) as gateway:
+        (tmp_path / RUNNING).write_text(json.dumps({"gateway": gateway}))
+        make_keys(tmp_path)
+        with up._shown(tmp_path / "none.yaml", tmp_path):
+            assert until(lambda: len(asked) > 2)
+    assert "PREM/2026/1" in capsys.readouterr().out
 
 
 def hub(*arguments: str) -> subprocess.CompletedProcess[str]:
