@@ -55,11 +55,13 @@ def new(
     party: Annotated[
         str, typer.Option(help="Also add an instance of this party to hub.yaml, and a route to its inbox.")
     ] = "",
-    port: Annotated[int, typer.Option(help="Where that instance's system will be played.")] = 18470,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Where that instance's system will be played.")
+    ] = 18470,
     config: Config = CONFIG,
 ) -> None:
     """Make a connector: a folder whose contract tests pass, against a simulator of its own."""
-    from hub.cli.placing import place, write_route
+    from hub.cli.placing import check_place, place, write_route
     from hub.cli.readme import write_readme
     from hub.cli.scaffolding import Answers, render, write_contract
     from hub.registry.__main__ import write
@@ -70,6 +72,8 @@ def new(
         fail(f"{folder.relative_to(root)} is there already")
     try:
         answers = Answers.of(name, kind, event)
+        if party:
+            check_place(config.resolve(), answers, party, port)
         fresh = write_contract(root / "schemas", answers)
         done = write(root / "schemas", root / "hub" / "events" / "generated") if fresh else []
         render(answers, folder)

@@ -15,14 +15,26 @@ from hub.cli.scaffolding import Answers
 _INSTANCES = re.compile(r"^instances:(?:[ \t]*\{\})?(?P<comment>[ \t]*(?:[ \t]#.*)?)$", re.MULTILINE)
 
 
+def check_place(config: Path, answers: Answers, party: str, port: int) -> None:
+    """Whether `place` would find its party, a name and a port. Raises ValueError, OSError."""
+    from hub.stream.broker.ports import is_free
+
+    values = _values(config.read_text())
+    parties = values.get("parties") or {}
+    if party not in parties:
+        raise ValueError(f"{config.name} has no party {party}; it has: {', '.join(map(str, parties))}")
+    if (name := _instance(answers)) in (values.get("instances") or {}):
+        raise ValueError(f"{config.name} has an instance named {name} already")
+    if not is_free(port):
+        raise ValueError(f"port {port} is taken: give another with --port")
+
+
 def place(config: Path, answers: Answers, party: str, port: int) -> str:
     """Add it; gives the instance's name. Secrets go to files of their own. Raises ValueError, OSError."""
-    name = answers.name.replace("_", "-")
+    name = _instance(answers)
     text = config.read_text()
     before = _values(text)
     instances = before.get("instances") or {}
-    if name in instances:
-        raise ValueError(f"{config.name} has an instance named {name} already")
     entry = {
         name: {
             "connector": answers.name,
@@ -43,6 +55,10 @@ def place(config: Path, answers: Answers, party: str, port: int) -> str:
     return name
 
 
+def _instance(answers: Answers) -> str:
+    return answers.name.replace("_", "-")
+
+
 def _values(text: str) -> dict[str, Any]:
     try:
         values: dict[str, Any] = yaml.safe_load(text) or {}
@@ -54,12 +70,11 @@ def _values(text: str) -> dict[str, Any]:
 def write_route(routes: Path, answers: Answers) -> Path:
     """A party gets what its own system tells."""
     path = routes / f"own_{answers.name}.py"
-    slug = answers.name.replace("_", "-")
     path.write_text(
         f'"""A party\'s own {answers.title.lower()}, as they are."""\n\n'
         "from hub.routes import Route, col\n\n"
         f"own_{answers.name} = Route(\n"
-        f'    name="own-{slug}",\n    on=("{answers.event}",),\n    to=col("ce.party"),\n)\n'
+        f'    name="own-{_instance(answers)}",\n    on=("{answers.event}",),\n    to=col("ce.party"),\n)\n'
     )
     return path
 

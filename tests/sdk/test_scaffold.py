@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from hub.cli.placing import place
+from hub.cli.placing import check_place, place
 from hub.cli.scaffolding import KINDS, Answers
 from tests.sdk.clone import clone, commit
 
@@ -87,6 +88,10 @@ def test_where_both_changed_the_same_lines_the_conflict_is_marked(project: Path)
         (("permits", "--kind", "polling", "--event", "licensing.fee.paid"), "has a contract already"),
         (("permits", "--kind", "sink", "--event", "nobody.says.this"), "has no contract"),
         (("govuk_pay", "--kind", "polling", "--event", "a.b.c"), "is there already"),
+        (
+            ("permits", "--kind", "polling", "--event", "a.b.c", "--party", "E0800002"),
+            "has no party E0800002",
+        ),
     ],
 )
 def test_what_cannot_be_made_is_told_and_nothing_is_written(
@@ -96,6 +101,25 @@ def test_what_cannot_be_made_is_told_and_nothing_is_written(
     assert done.returncode == 1
     assert told in done.stderr
     assert not (project / "connectors" / "permits").exists()
+    assert not (project / "schemas" / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("party", "instance", "told"),
+    [
+        ("T0", "theirs", "hub.yaml has no party T0; it has: T01, T02"),
+        ("T01", "govuk-pay", "hub.yaml has an instance named govuk-pay already"),
+        ("T01", "theirs", r"port \d+ is taken: give another with --port"),
+    ],
+)
+def test_an_instance_that_has_no_place_is_told_beforehand(
+    tmp_path: Path, root: Path, party: str, instance: str, told: str
+) -> None:
+    text = f"parties: {{T01: {{name: One}}, T02: {{name: Two}}}}\ninstances:\n  {instance}: {{}}\n"
+    config = written(tmp_path, root, text)
+    answers = Answers.of("govuk_pay", "webhook", "payments.payment.captured")
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ValueError, match=told):
+        check_place(config, answers, party, taken.getsockname()[1])
 
 
 @pytest.mark.parametrize("heading", ["instances:", "instances: # our systems", "instances:   #"])
