@@ -34,17 +34,13 @@ def bench(
     two topics of its own, which are deleted at the end; a hub that runs on the cluster is not touched, but will
     notice the load.
     """
-    from hub.events.problem import Misconfigured
     from hub.loading import load_hub
     from hub.routes.golden import Golden
     from hub.routes.loader import places
     from hub.stream.bench import Unmeasurable
     from hub.stream.broker import BrokerError
 
-    try:
-        loaded = load_hub(config)
-    except Misconfigured as error:
-        raise fail(str(error)) from None
+    loaded = load_hub(config)
     folder = loaded.settings.root / "routes"
     golden = Golden(loaded.routes, places(folder), loaded.registry, loaded.settings.config.parties)
     given = golden.events(folder)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from hub.cli import (
     bench,
@@ -23,9 +26,25 @@ from hub.cli import (
     trigger,
     up,
 )
+from hub.events.problem import Misconfigured
+
+
+class _Told(TyperGroup):
+    """What is wrong with the configuration ends any command alike: a line for each problem, and status 2."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except Misconfigured as error:
+            for problem in error.problems:
+                typer.echo(str(problem), err=True)
+            raise typer.Exit(2) from None
+
 
 app = typer.Typer(
     name="hub",
+    cls=_Told,
     help="An event-driven hub between councils and central systems, on Apache Kafka.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

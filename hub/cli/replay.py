@@ -127,7 +127,6 @@ _SENT = ("at", "id", "route", "to", "digest")
 
 
 def _planned(asked: Asked, config: Path, data_dir: Path, limit: int, values: bool) -> Plan:
-    from hub.events.problem import Misconfigured
     from hub.loading import load_hub
     from hub.stream.planning import CannotPlan, Planner
 
@@ -136,10 +135,6 @@ def _planned(asked: Asked, config: Path, data_dir: Path, limit: int, values: boo
         _check(asked, {one.route.name for one in loaded.routes}, loaded.settings.config.parties)
         servers = json.loads((data_dir / RUNNING).read_text())["kafka"]
         return Planner(servers, loaded, limit, values=values).plan(asked)
-    except Misconfigured as error:
-        for problem in error.problems:
-            typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from None
     except CannotPlan as error:
         fail(str(error))
 

@@ -22,10 +22,11 @@ Name = Annotated[str, typer.Argument(help="A route's name, from `hub route list`
 @app.command("list")
 def list_(config: Config = CONFIG, as_json: Json = False) -> None:
     """Every route: what it takes, whom it is for, what it makes, where it is declared."""
+    from hub.loading import load_hub
     from hub.routes.loader import places
     from hub.routes.source import written
 
-    loaded = _load(config)
+    loaded = load_hub(config)
     where = places(loaded.settings.root / "routes")
     found: list[dict[str, Any]] = []
     for route in {one.route.name: one.route for one in loaded.routes}.values():
@@ -67,12 +68,13 @@ def explain(name: Name, config: Config = CONFIG, as_json: Json = False) -> None:
     Warns where a field leaves under a lower classification than one that it is made from.
     """
     from hub.cli.explaining import as_values, lines
+    from hub.loading import load_hub
     from hub.routes.explain import UnknownRouteError, named
     from hub.routes.explain import explain as explained
     from hub.routes.loader import places
     from hub.routes.source import written
 
-    loaded = _load(config)
+    loaded = load_hub(config)
     try:
         compiled = named(loaded.routes, name)
     except UnknownRouteError as error:
@@ -103,9 +105,10 @@ def test(
 ) -> None:
     """Run the golden cases beside the routes. Exit 1 when one fails, or a route has none."""
     from hub.cli.explaining import finding_lines, report_values
+    from hub.loading import load_hub
     from hub.routes.approve import approve
 
-    loaded = _load(config)
+    loaded = load_hub(config)
     report = _report(loaded, name)
     counts: dict[Path, int] = {}
     unwritten: list[Any] = []
@@ -145,16 +148,3 @@ def _report(loaded: Loaded, name: str) -> Report:
         fail(str(error))
     golden = Golden(loaded.routes, places(folder), loaded.registry, loaded.settings.config.parties)
     return golden.check(folder, name)
-
-
-def _load(config: Path) -> Loaded:
-    """The hub as configured; its problems end the command with status 2, as `hub check` does."""
-    from hub.events.problem import Misconfigured
-    from hub.loading import load_hub
-
-    try:
-        return load_hub(config)
-    except Misconfigured as error:
-        for problem in error.problems:
-            typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from None

@@ -244,18 +244,12 @@ def _prepare_kafka(broker: Broker, loaded: Loaded, say: Callable[[str], Any]) ->
 @contextmanager
 def _told() -> Iterator[None]:
     """End the command with what is wrong and what to do."""
-    from hub.events.problem import Misconfigured
     from hub.stream.broker import BrokerError
 
     try:
         yield
-    except Misconfigured as error:
-        for problem in error.problems:
-            typer.echo(str(problem), err=True)
-        raise typer.Exit(2) from None
     except (BrokerError, ChildProcessError, TimeoutError) as error:
-        typer.echo(f"hub: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(str(error))
 
 
 def _close(supervisor: Supervisor, opening: Future[Broker]) -> None:

@@ -25,6 +25,8 @@ class Client:
             token = (data_dir / OPERATOR_TOKEN).read_text().strip()
         except FileNotFoundError:
             self.fail(f"no hub runs on {data_dir}. Start one with `hub up`, or name another with --data-dir")
+        except OSError as error:
+            self.fail(f"{error.filename} cannot be read ({error.strerror}). Is it another user's hub?")
         self.gateway: str = running["gateway"]
         self._errors = httpx2.TransportError
         self._http = httpx2.Client(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from kafka.errors import KafkaError, TopicAlreadyExistsError
 
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured, Problem
+from hub.stream.broker.errors import BrokerError
 from hub.stream.client import reaching
 from hub.stream.records import MAX_BYTES
 
@@ -122,10 +124,10 @@ def ensure(servers: str, topics: Sequence[Topic]) -> None:
     """Make what is missing, bring the settings of what is there in line, and refuse a wrong partition count.
 
     Raises Misconfigured: partitions cannot be changed without breaking the order per subject, and Kafka may not let
-    us change a setting. Replicas stay as they are, and so does how many of them must have a record.
+    us make a topic or change a setting; BrokerError if it does not answer. Replicas stay as they are, and so does how
+    many of them must have a record.
     """
-    admin = KafkaAdminClient(bootstrap_servers=servers.split(","), client_id="hub-topics")
-    try:
+    with _admin(servers) as admin:
         existing = {found["name"]: len(found["partitions"]) for found in admin.describe_topics()}
         wrong = [
             Problem(
@@ -143,11 +145,21 @@ def ensure(servers: str, topics: Sequence[Topic]) -> None:
         missing = [topic for topic in topics if topic.name not in existing]
         if missing:
             _create(admin, missing)
-    finally:
-        admin.close()
     there = {topic.name: topic for topic in topics if topic.name in existing}
     if there:
         _bring_in_line(servers, there)
+
+
+@contextmanager
+def _admin(servers: str) -> Iterator[KafkaAdminClient]:
+    try:
+        with closing(KafkaAdminClient(bootstrap_servers=servers.split(","), client_id="hub-topics")) as admin:
+            yield admin
+    except KafkaError as error:
+        told = str(error) or type(error).__name__
+        raise BrokerError(
+            f"Kafka does not see to the topics ({told})", "Try again once it is well"
+        ) from error
 
 
 def _bring_in_line(servers: str, topics: Mapping[str, Topic]) -> None:
@@ -216,7 +228,11 @@ def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
     for answer in made["topics"]:
         # Another worker may have been quicker, which is as well.
         if answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
-            raise KafkaError(f"topic {answer['name']} could not be made: {answer['error_message']}")
+            told = f"topic {answer['name']} could not be made: {answer['error_message']}".rstrip(".")
+            remedy = (
+                "Set kafka.replication to no more than there are brokers, and allow the hub to make topics"
+            )
+            raise Misconfigured([Problem("hub.yaml", 0, told, remedy)])
 
 
 def _declared(topic: Topic) -> NewTopic:

@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from hub.gateway.client import Client
+from hub.gateway.client import Client, ClientError
 from hub.testing.receiver import Receiver
+
+
+@pytest.mark.parametrize(
+    "command", [("demo",), ("demo", "--once"), ("trigger", "a.b.c"), ("connector", "list"), ("route", "list")]
+)
+def test_what_is_wrong_with_hub_yaml_is_told_in_a_line_whatever_is_asked(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    missing = tmp_path / "none.yaml"
+    options = ["--config", str(missing)]
+    if command[0] in ("demo", "trigger"):
+        options += ["--data-dir", str(data_dir(tmp_path, "http://127.0.0.1:9"))]
+    asked = [sys.executable, "-m", "hub", *command, *options]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == f"{missing}: does not exist. Name another with --config\n"
+
+
+def test_a_data_directory_that_one_may_not_read_is_told_in_a_line(tmp_path: Path) -> None:
+    (data_dir(tmp_path, "http://127.0.0.1:9") / "operator.token").unlink()
+    (tmp_path / "operator.token").mkdir()
+    with pytest.raises(ClientError, match=r"operator.token cannot be read \(Is a directory\)"):
+        Client(tmp_path)
 
 
 def data_dir(folder: Path, gateway: str) -> Path:

@@ -80,6 +80,11 @@ def test_another_number_of_partitions_is_refused_by_topic_name(kafka: str) -> No
         topics.ensure(kafka, [topics.Topic("topics-fixed", 4, 1)])
 
 
+def test_one_that_kafka_does_not_make_is_told_with_the_remedy(kafka: str) -> None:
+    with pytest.raises(Misconfigured, match=r"topics-many could not be made.*\. Set kafka.replication"):
+        topics.ensure(kafka, [topics.Topic("topics-many", 1, 99)])
+
+
 # -- for these tests ---------------------------------------------------------------------------------------------
 
 
