@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from typing import Any
 
-from rich.markup import escape
+from rich.text import Text
 from rich.tree import Tree
 
-from hub.cli.tables import console, table
+from hub.cli.tables import console, plain, table
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _COLOURS = {
     "delivered": "green",
     "dead-lettered": "red",
@@ -27,9 +25,9 @@ def events_table(items: list[dict[str, Any]]) -> None:
     rows = [
         [
             _clock(e["first_at"]),
-            *(_plain(e[name]) for name in ("type", "subject", "party")),
+            *(e[name] for name in ("type", "subject", "party")),
             _state(e["state"]),
-            _plain(e["id"]),
+            e["id"],
         ]
         for e in items
     ]
@@ -40,13 +38,13 @@ def failures_table(groups: list[dict[str, Any]]) -> None:
     """Dead letters by kind."""
     rows = [
         [
-            _plain(g["fingerprint"]),
+            g["fingerprint"],
             g["count"],
             _clock(g["first_at"]),
             _clock(g["last_at"]),
-            *(_plain(g[name]) for name in ("stage", "reason")),
-            _plain(g["party"]) if g["parties"] == 1 else f"{g['parties']} parties",
-            _plain(g["sample"]),
+            *(g[name] for name in ("stage", "reason")),
+            g["party"] if g["parties"] == 1 else f"{g['parties']} parties",
+            g["sample"],
         ]
         for g in groups
     ]
@@ -57,7 +55,7 @@ def failures_table(groups: list[dict[str, Any]]) -> None:
 def letters_table(letters: list[dict[str, Any]]) -> None:
     """Dead letters one by one."""
     names = ("stage", "reason", "type", "subject", "party", "id")
-    rows = [[_clock(one["at"]), *(_plain(one[name]) for name in names)] for one in letters]
+    rows = [[_clock(one["at"]), *(one[name] for name in names)] for one in letters]
     table(["failed", *names], rows, empty="no failures")
 
 
@@ -66,14 +64,14 @@ def jobs_table(jobs: list[dict[str, Any]]) -> None:
     counts = ("sent", "repeated", "gone", "refused", "released")
     rows = [
         [
-            _plain(job["id"]),
+            job["id"],
             job["kind"],
             job["status"],
             f"{job['done']}/{job['total']}",
             ", ".join(f"{job[name]} {name}" for name in counts if job[name]),
             _clock(job["asked_at"]),
-            _plain(job["what"]),
-            _plain(job["note"]),
+            job["what"],
+            job["note"],
         ]
         for job in jobs
     ]
@@ -90,8 +88,7 @@ def changes_lines(changes: list[dict[str, Any]]) -> list[str]:
 
 
 def _shown(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return plain(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def trace_tree(roots: list[dict[str, Any]]) -> None:
@@ -107,21 +104,15 @@ def trace_tree(roots: list[dict[str, Any]]) -> None:
 
 
 def _grow(tree: Tree, node: dict[str, Any], start: float) -> None:
-    reason = f" ({_plain(node['reason'])})" if node["reason"] else ""
-    text = f"+{(node['at'] - start) * 1000:,.0f} ms  {_plain(node['label'])}  {_state(node['state'])}{reason}"
-    branch = tree.add(text)
+    what = f"+{(node['at'] - start) * 1000:,.0f} ms  {node['label']}  "
+    reason = f" ({node['reason']})" if node["reason"] else ""
+    branch = tree.add(Text.assemble(plain(what), _state(node["state"]), plain(reason)))
     for child in node["children"]:
         _grow(branch, child, start)
 
 
-def _state(state: str) -> str:
-    colour = _COLOURS.get(state)
-    return f"[{colour}]{state}[/{colour}]" if colour else _plain(state)
-
-
-def _plain(text: str) -> str:
-    """Text as it is: what others sent is neither rich's markup nor an order to the terminal."""
-    return escape(_CONTROL.sub("\N{REPLACEMENT CHARACTER}", text))
+def _state(state: str) -> Text:
+    return Text(plain(state), _COLOURS.get(state, ""))
 
 
 def _clock(at: float) -> str:

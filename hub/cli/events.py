@@ -10,6 +10,7 @@ import typer
 
 from hub.cli.client import Client, show
 from hub.cli.options import DATA_DIR, DataDir, Json
+from hub.cli.tables import plain
 
 app = typer.Typer(help="Events: find one, follow a case, watch what passes.", no_args_is_help=True)
 
@@ -75,4 +76,4 @@ def step_line(step: dict[str, Any]) -> str:
     where = step.get("subscription") or step.get("route") or step.get("source") or ""
     told = " ".join(str(step[name]) for name in ("status", "reason") if step.get(name))
     what = f"{step['outcome']:<14} {step.get('type') or '-':<28} {step.get('subject', ''):<28}"
-    return f"{at}  {what} {where} {told}".rstrip()
+    return plain(f"{at}  {what} {where} {told}".rstrip())

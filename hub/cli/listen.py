@@ -11,6 +11,7 @@ import typer
 
 from hub.cli.client import Client
 from hub.cli.options import DATA_DIR, DataDir, Json
+from hub.cli.tables import plain
 
 
 def listen(
@@ -72,4 +73,5 @@ def _print(one: Any, as_json: bool) -> None:
         typer.echo(json.dumps({**one.attributes, "data": one.data}, ensure_ascii=False))
     else:
         named = one.attributes
-        typer.echo(f"verified  {named.get('type', ''):<28} {named.get('subject', ''):<28} {one.id}")
+        line = f"verified  {named.get('type', ''):<28} {named.get('subject', ''):<28} {one.id}"
+        typer.echo(plain(line))

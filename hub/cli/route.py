@@ -43,16 +43,14 @@ def list_(config: Config = CONFIG, as_json: Json = False) -> None:
     if as_json:
         show({"routes": found})
         return
-    from rich.markup import escape
-
     from hub.cli.tables import table
 
     heads = ["name", "on", "to", "emits", "file"]
     rows = [
         [
-            escape(one["name"]),
+            one["name"],
             ", ".join(one["on"]),
-            escape(one["to"]),
+            one["to"],
             one["emits"] or "as it came",
             one["file"],
         ]

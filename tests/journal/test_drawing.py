@@ -6,8 +6,12 @@ from typing import Any
 
 import msgspec
 import pytest
+import typer
 
-from hub.cli import drawing
+from hub.cli import drawing, listen
+from hub.cli.events import step_line
+from hub.cli.tables import table
+from hub.delivery.receiver import Received
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
 
@@ -82,6 +86,21 @@ def test_what_came_from_outside_gives_the_terminal_no_orders(capsys: pytest.Capt
     said = capsys.readouterr().out
     assert not set(said) & {"\x1b", "\x07", "\x9b", "\r"}
     assert "owned" in said
+
+
+@pytest.mark.parametrize("text", ["http://[fd00::5]:9000/", "not [/x] a number"])
+def test_any_table_shows_what_it_is_given(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    table(["url"], [[text]])
+    assert text in capsys.readouterr().out
+
+
+def test_a_step_and_a_delivery_give_the_terminal_no_orders_either(capsys: pytest.CaptureFixture[str]) -> None:
+    subject = "pay-\x1b]0;owned\x07\x9b2J"
+    typer.echo(step_line({"at": START, "outcome": "delivered", "subject": subject}))
+    listen._print(Received("evt-1", {"subject": subject}, {}, START, {}, b""), as_json=False)
+    said = capsys.readouterr().out
+    assert not set(said) & {"\x1b", "\x07", "\x9b"}
+    assert said.count("owned") == 2
 
 
 def test_an_empty_journal_says_so(capsys: pytest.CaptureFixture[str]) -> None:
