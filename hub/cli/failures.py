@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -21,10 +21,15 @@ Group = Annotated[str, typer.Option("--group", help="All open ones of one kind, 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
+#: Dead letters of one kind that are listed.
+_LISTED = 100
+
 
 @app.command("list")
 def list_(
-    status: Annotated[str, typer.Option(help="open, redriven or archived.")] = "open",
+    status: Annotated[
+        Literal["open", "redriven", "archived"], typer.Option(help="open, redriven or archived.")
+    ] = "open",
     group: Annotated[str, typer.Option("--group", help="One kind, letter by letter.")] = "",
     data_dir: DataDir = DATA_DIR,
     as_json: Json = False,
@@ -32,7 +37,10 @@ def list_(
     """Dead letters, grouped by what went wrong."""
     client = Client(data_dir)
     if group:
-        found = client.get("/v1/failures/letters", fingerprint=group, status=status)
+        found = client.get("/v1/failures/letters", fingerprint=group, status=status, limit=_LISTED + 1)
+        if found["failures"][_LISTED:]:
+            del found["failures"][_LISTED:]
+            typer.echo(f"hub: these are the newest {_LISTED}; redrive --group {group} takes all", err=True)
     else:
         found = client.get("/v1/failures", status=status)
     if as_json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import structlog
@@ -36,6 +36,8 @@ _SHOWN = 20
 #: Records per second: a receiver that was down for a day must not fall over what it missed.
 RATE = 50.0
 _ARCHIVE_RATE = 1_000.0
+
+Status = Literal["open", "redriven", "archived"]
 
 
 class Chosen(BaseModel):
@@ -92,14 +94,17 @@ class Edited(BaseModel):
 
 
 @router.get("")
-async def list_failures(state: Operator, status: str = "open") -> dict[str, Any]:
-    """Dead letters by kind, the most frequent first. `status` is open, redriven or archived."""
+async def list_failures(state: Operator, status: Status = "open") -> dict[str, Any]:
+    """Dead letters by kind, the most frequent first."""
     return {"failures": msgspec.to_builtins(await asyncio.to_thread(state.journal.failures, status))}
 
 
 @router.get("/letters")
 async def list_letters(
-    fingerprint: str, state: Operator, status: str = "open", limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    fingerprint: str,
+    state: Operator,
+    status: Status = "open",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> dict[str, Any]:
     """Dead letters of one kind, newest first."""
     found = await asyncio.to_thread(state.journal.failures_like, fingerprint, status, limit)
