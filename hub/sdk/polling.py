@@ -24,7 +24,7 @@ class Page:
 
 
 class PollingSource(Source[C, R], Generic[C, R]):
-    """A source that the hub asks every `every`.
+    """A source that the hub asks every `every`, counted from the end of the round before, whoever ran that.
 
     `fetch` gets the cursor that was committed last (None at the very first time) and returns a page. It runs on
     the event loop of the worker that holds the instance, one call at a time, and is cancelled when the instance

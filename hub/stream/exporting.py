@@ -12,7 +12,7 @@ from hub.events.ids import derive
 from hub.sdk.sink import OutcomeSink, Receipt
 from hub.sdk.sinks import ExportSink
 from hub.sdk.webhook import lookup
-from hub.stream.instances import Desk
+from hub.stream.instances import Desk, remaining
 from hub.stream.off_loop import off_loop
 from hub.stream.raw import raw_output
 from hub.stream.records import Output
@@ -45,17 +45,15 @@ class Exporting:
         """As the sink says, for each portion of rows and for the end."""
         return self.connector.patience.total_seconds()
 
-    async def begin(self, desk: Desk) -> None:
+    async def begin(self, desk: Desk) -> float:
         """Know what was handed over, and the register as it stands."""
         self._last = msgspec.json.decode(desk.state.cursor or "{}", type=Exported)
         await off_loop(self._cache.open, self._cache.abandon)
+        return remaining(self._every, self._last.at)
 
     async def round(self, desk: Desk) -> float:
-        """Hand it over, if it is time and there is something new."""
-        every = self.connector.instance.poll_every_s or self.connector.every.total_seconds()
-        wait = self._last.at + every - time()
-        if wait > 0:
-            return wait
+        """Hand it over, if there is something new."""
+        every = self._every
         await off_loop(self._cache.catch_up, self._cache.abandon)
         digest = await off_loop(self._cache.digest, self._cache.abandon)
         if digest == self._last.digest and not self._overdue:
@@ -69,6 +67,10 @@ class Exporting:
         await desk.commit(self._outputs(receipt, exported), msgspec.json.encode(exported).decode())
         self._last = exported
         return every
+
+    @property
+    def _every(self) -> float:
+        return self.connector.instance.poll_every_s or self.connector.every.total_seconds()
 
     @property
     def _overdue(self) -> bool:

@@ -72,9 +72,10 @@ class Filing:
         """As the source says, for each piece of a file."""
         return self.connector.patience.total_seconds()
 
-    async def begin(self, desk: Desk) -> None:
+    async def begin(self, desk: Desk) -> float:
         """Know how far the file in hand got."""
         self.position = msgspec.json.decode(desk.state.cursor or "{}", type=Position)
+        return 0
 
     async def round(self, desk: Desk) -> float:
         """Land a portion of the file in hand, or look for one."""

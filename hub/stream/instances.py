@@ -38,10 +38,11 @@ Place = tuple[str, int]
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where a source stands, as kept in `hub.connectors`: the kind's own cursor, and when that was written, in
-    epoch seconds, 0 for never."""
+    epoch seconds, 0 for never. `over` says that a round ended with it, and the next has its time."""
 
     cursor: str | None = None
     polled_at: float = 0
+    over: bool = False
 
 
 @dataclass(slots=True)
@@ -74,8 +75,8 @@ class Work(Protocol):
     def patience(self) -> float:
         """How many seconds a round may take without `Desk.progress` or a commit; then it is begun again later."""
 
-    async def begin(self, desk: Desk) -> None:
-        """The partition is ours, and `desk` holds what is committed."""
+    async def begin(self, desk: Desk) -> float:
+        """The partition is ours, and `desk` holds what is committed; gives how many seconds to wait for a round."""
 
     async def round(self, desk: Desk) -> float:
         """One round; gives how many seconds to wait for the next, 0 for none."""
@@ -138,14 +139,16 @@ class Desk:
         outputs: Iterable[Output],
         cursor: str | None,
         notes: Mapping[str, bytes | None] | None = None,
+        *,
+        over: bool = False,
     ) -> None:
         """Land `outputs` and note the new cursor, and `notes` (None takes one away). Raises Fenced.
 
-        Takes as long as Kafka does; then the round's time begins anew.
+        `over` is as in `Cursor`. Takes as long as Kafka does; then the round's time begins anew.
         """
         landed = list(outputs)
         brought = bool(landed)
-        state = Cursor(cursor=cursor, polled_at=time())
+        state = Cursor(cursor=cursor, polled_at=time(), over=over)
         for name, value in (notes or {}).items():
             landed.append(Output(topics.CONNECTORS, f"{self.key}#{name}".encode(), value, [], self.partition))
         landed.append(
@@ -185,6 +188,12 @@ class Desk:
         if self._limit is not None:
             self._limit.reschedule(asyncio.get_running_loop().time() + self._patience)
         self.expect(0)
+
+    async def rest(self, wait: float) -> None:
+        """Until the next round begins, in `wait` seconds."""
+        self.expect(wait)
+        if wait:
+            await asyncio.sleep(wait)
 
     def expect(self, wait: float, patience: float | None = None) -> None:
         """The next round begins in `wait` seconds, and takes up to `patience`, as before if not given."""
@@ -268,7 +277,7 @@ class Instances:
                 await desk.load()
                 desk.health.good_at = desk.state.polled_at
                 desk.health.through_by = inf  # a register may be large, and is read once
-                await work.begin(desk)
+                await desk.rest(await work.begin(desk))
                 await self._rounds(desk, work)
             except Fenced:
                 # If the partition is still ours, we begin again.
@@ -304,9 +313,7 @@ class Instances:
                 desk.health.good_at, desk.health.error, desk.health.failing_since = time(), "", 0.0
                 self._conditions.good(work.connector, event=desk.brought)
                 desk.brought = False
-            desk.expect(wait)
-            if wait:
-                await asyncio.sleep(wait)
+            await desk.rest(wait)
 
     async def _allowed(self, desk: Desk, instance: str) -> None:
         if self._controls.of(instance).paused:
@@ -326,6 +333,11 @@ class Instances:
 def partition_of(key: str, partitions: int) -> int:
     """Which partition of `hub.connectors`, and of `hub.registers`, a source's key belongs to."""
     return zlib.crc32(key.encode()) % partitions
+
+
+def remaining(every: float, since: float) -> float:
+    """What is left of `every` seconds that began at `since`, epoch seconds; never more, whatever a clock said."""
+    return min(every, max(0.0, since + every - time()))
 
 
 def _reason(error: Exception, patience: float) -> str:

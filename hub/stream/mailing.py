@@ -34,9 +34,10 @@ class Mailing:
         """As the source says, for each message."""
         return self.connector.patience.total_seconds()
 
-    async def begin(self, desk: Desk) -> None:
+    async def begin(self, desk: Desk) -> float:
         """Know again what is landed."""
         self._landed = json.loads(desk.state.cursor or "[]")
+        return 0
 
     async def round(self, desk: Desk) -> float:
         """Take what waits, in portions."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hub.sdk.polling import Page, PollingSource
-from hub.stream.instances import Desk
+from hub.stream.instances import Desk, remaining
 from hub.stream.raw import raw_output
 from hub.stream.records import Output
 
@@ -23,19 +23,23 @@ class Polling:
         """As the source says."""
         return self.connector.patience.total_seconds()
 
-    async def begin(self, desk: Desk) -> None:
-        """Nothing to make ready."""
+    async def begin(self, desk: Desk) -> float:
+        """A round under way goes on; the next begins when it is time, and not because a worker did: it may be paid
+        for."""
+        return remaining(self._every, desk.state.polled_at) if desk.state.over else 0
 
     async def round(self, desk: Desk) -> float:
         """Fetch a page and commit it."""
         page = await self.connector.fetch(desk.state.cursor)
-        await desk.commit(self._raw(page), page.next)
-        if page.more:
-            return 0
-        return self.connector.instance.poll_every_s or self.connector.every.total_seconds()
+        await desk.commit(self._raw(page), page.next, over=not page.more)
+        return 0 if page.more else self._every
 
     async def end(self) -> None:
         """Nothing to release."""
+
+    @property
+    def _every(self) -> float:
+        return self.connector.instance.poll_every_s or self.connector.every.total_seconds()
 
     def _raw(self, page: Page) -> Iterator[Output]:
         source = self.connector

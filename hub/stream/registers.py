@@ -40,10 +40,10 @@ class Registering(Filing):
         self._stored: dict[str, bytes] = {}
         self._unread = 0
 
-    async def begin(self, desk: Desk) -> None:
+    async def begin(self, desk: Desk) -> float:
         """Know the register as it stands."""
-        await super().begin(desk)
         await off_loop(self._cache.open, self._cache.abandon)
+        return await super().begin(desk)
 
     async def end(self) -> None:
         """Close the copy too."""

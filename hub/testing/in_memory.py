@@ -93,7 +93,8 @@ async def drive(source: Source[Any, Any], memory: InMemory, folder: Path, rounds
     desk = Desk(source.key, 0, memory)
     try:
         await desk.load()
-        await work.begin(desk)
+        if await work.begin(desk):
+            return
         for _ in range(rounds):
             if await desk.within(work.patience, work.round(desk)):
                 return
