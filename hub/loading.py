@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,6 +20,7 @@ from hub.routes.loader import load_routes
 from hub.sdk.catalogue import ConnectorKind, discover
 from hub.sdk.connector import Connector, Instance, reject_from
 from hub.sdk.fleet import Fleet, Member
+from hub.sdk.polling import SearchSource
 
 T = TypeVar("T")
 
@@ -96,7 +99,26 @@ def _fleet(settings: Settings, kinds: dict[str, ConnectorKind], problems: list[P
             field = str(error).partition(":")[0]
             remedy = "Set it, or point to another"
             problems.append(settings.problem(f"instance {name}: {error}", remedy, *place, "config", field))
+        else:
+            problems.extend(_searches_too_far(settings, members[name]))
     return Fleet(members)
+
+
+def _searches_too_far(settings: Settings, member: Member) -> Iterator[Problem]:
+    """A new worker searches again all that there is an overlap for: what is older than the window would be new."""
+    name, window = member.instance.name, settings.config.dedup_window_days
+    for search in member.pollers:
+        if not isinstance(search, SearchSource):
+            continue
+        enough = math.ceil(search.overlap / timedelta(days=1)) + 1  # a day in which the hub may be away
+        if enough > window:
+            setting = search.overlap_setting or f"the overlap of {search.name}"
+            hours = search.overlap / timedelta(hours=1)
+            yield settings.problem(
+                f"instance {name}: {setting}: reaches back {hours:g} hours; repeats are recognised for {window} days",
+                f"Shorten it, or raise `dedup_window_days` to {enough}",
+                *("instances", name, "config", search.overlap_setting),
+            )
 
 
 def _connectors(

@@ -6,6 +6,9 @@ from pydantic import Field, SecretStr
 
 from hub.sdk import ConnectorConfig
 
+# Hours: `dedup_window_days` is 90 at most, and a day longer than this.
+_FURTHEST_BACK = 24 * 89
+
 
 class Config(ConnectorConfig):
     """One GOV.UK Pay gateway account: its webhook's signing secret, and an API key to reconcile with."""
@@ -35,16 +38,17 @@ class Config(ConnectorConfig):
     overlap_hours: int = Field(
         default=72,
         ge=1,
-        le=24 * 90,
+        le=_FURTHEST_BACK,
         description=(
             "How far each reconciliation reaches back behind the last one. It must cover the lag of Pay's "
-            "search and the life of a payment until it is captured: longer where capture is delayed by days."
+            "search and the life of a payment until it is captured: longer where capture is delayed by days, and "
+            "`dedup_window_days` a day longer still."
         ),
     )
     refund_overlap_hours: int = Field(
-        default=24 * 14,
+        default=24 * 7,
         ge=1,
-        le=24 * 90,
+        le=_FURTHEST_BACK,
         description=(
             "The same for refunds: as long as a provider may take to say what became of one, since no webhook "
             "tells of a refund that failed."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 
 from connectors.govuk_pay.config import Config
 from connectors.govuk_pay.mapping import payment_facts, refund_facts, webhook_facts
@@ -74,11 +73,7 @@ class RefundSearch(Search[Refund]):
     key_field = "payment_id"
     id_field = "refund_id"
     path = "/v1/refunds"
-
-    @property
-    def overlap(self) -> timedelta:
-        """As configured for refunds, which are found by when they were made and not by when they were paid out."""
-        return timedelta(hours=self.config.refund_overlap_hours)
+    overlap_setting = "refund_overlap_hours"  # found by when it was made, and not by when it was paid out
 
     def events(self, record: Refund) -> Iterator[Fact]:
         """That it was submitted, and what became of it."""

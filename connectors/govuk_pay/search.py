@@ -17,16 +17,12 @@ class Search(SearchSource[Config, R], Generic[R]):
 
     path: ClassVar[str]
     ignoring = ("_links",)
+    overlap_setting = "overlap_hours"
 
     @property
     def lookback(self) -> timedelta:
         """As configured."""
         return timedelta(hours=self.config.lookback_hours)
-
-    @property
-    def overlap(self) -> timedelta:
-        """As configured."""
-        return timedelta(hours=self.config.overlap_hours)
 
     def open_http(self) -> Http:
         """The public API."""

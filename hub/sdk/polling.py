@@ -60,11 +60,14 @@ class SearchSource(PollingSource[C, R], Generic[C, R]):
 
     Every round reads a closed window of time, page by page, and reaches back `overlap` behind the last one; the
     very first reaches back `lookback`. What did not change since it was passed on is dropped, by the item's
-    `id_field` and all of its content but the top-level fields `ignoring`. So the overlap may be generous.
+    `id_field` and all of its content but the top-level fields `ignoring`. So the overlap may be generous, up to a day
+    less than the hub recognises repeats for (`dedup_window_days`): a new worker does not know what was passed on.
     """
 
     id_field: ClassVar[str]
     ignoring: ClassVar[tuple[str, ...]] = ()
+    overlap_setting: ClassVar[str] = ""
+    """The setting that says how many hours `overlap` has; without one it is an hour."""
 
     _changes: Changes | None = None
 
@@ -76,7 +79,7 @@ class SearchSource(PollingSource[C, R], Generic[C, R]):
     @property
     def overlap(self) -> timedelta:
         """How far each round reaches back behind the last one: the longest that the index lags behind."""
-        return timedelta(hours=1)
+        return timedelta(hours=getattr(self.config, self.overlap_setting) if self.overlap_setting else 1)
 
     async def search(self, window: Window) -> tuple[Sequence[dict[str, Any]], bool]:
         """The items of page `window.page` of what happened in [`start`, `end`), and whether there are more.

@@ -81,6 +81,14 @@ BROKEN = [
     ("hub.yaml", "birmingham-pay.api-key", "nowhere", "hub.yaml:", "no file deploy/demo/nowhere"),
     ("hub.yaml", "base_url: http://127.0.0.1:18461", "base_url: ftp://x", "hub.yaml:", "base_url"),
     (
+        "hub.yaml",
+        "base_url: http://127.0.0.1:18461",
+        "overlap_hours: 720",
+        "hub.yaml:15",
+        "overlap_hours: reaches back 720 hours; repeats are recognised for 8 days. "
+        "Shorten it, or raise `dedup_window_days` to 31",
+    ),
+    (
         "routes/licence_fees.py",
         'col("amount")',
         'col("ammount")',
@@ -114,6 +122,14 @@ def test_what_is_broken_is_named(project: Path, file: str, old: str, new: str, w
     assert where in result.output
     assert what in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_search_may_reach_back_as_far_as_repeats_are_recognised(project: Path) -> None:
+    edit(project / "hub.yaml", "delivery:", "dedup_window_days: 15\ndelivery:")
+    edit(project / "hub.yaml", "base_url: http://127.0.0.1:18461", "refund_overlap_hours: 336")
+    assert run("check", project).exit_code == 0
+    edit(project / "hub.yaml", "refund_overlap_hours: 336", "refund_overlap_hours: 337")
+    assert run("check", project).exit_code == 2
 
 
 def test_a_file_that_is_not_utf_8_is_named_with_its_line(project: Path) -> None:

@@ -290,7 +290,7 @@ async def test_what_did_not_change_is_not_passed_on_again_and_what_did_is(pay: P
 
 
 async def test_a_refund_that_fails_ten_days_after_it_was_made_is_told(pay: PaySimulator) -> None:
-    source = RefundSearch(INSTANCE, config_of(pay), pay.clock)
+    source = RefundSearch(INSTANCE, config_of(pay, refund_overlap_hours=24 * 10), pay.clock)
     refund = pay.refund(pay.paid_payment("SLOW", 900), outcome="submitted")
     cursor, told = None, []
     for day in range(1, 12):
