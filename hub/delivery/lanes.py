@@ -7,7 +7,7 @@ asks for time with a 429 or 503 gets it for all its lanes.
 
 One that failed many times in a row is *away*: nothing new is begun for it but one attempt a minute, to find out
 when it is back. Then all that waits is due at once, not at the end of a wait of hours. What was begun before
-goes on by its schedule meanwhile.
+goes on by its schedule meanwhile. What is refused for itself, for good, says nothing of who was to get it.
 """
 
 from __future__ import annotations
@@ -249,7 +249,10 @@ class Lanes:
             self._finish(lane, delivery, "delivered", outcome)
             self._answered(owner)
             return
-        self._unanswered(owner)
+        if outcome.final:
+            self._learned_nothing(owner)
+        else:
+            self._unanswered(owner)
         over = owner.ended or outcome.final or following.verdict == "ended"
         if not counted and not over:  # its own schedule goes on as if nothing had been
             self._note(Step(delivery, "attempt-failed", delivery.attempts, outcome, now, delivery.due, False))
@@ -282,6 +285,12 @@ class Lanes:
             for lane in owner.lanes.values():
                 lane.changed.fire()
 
+    def _learned_nothing(self, owner: Owner) -> None:
+        """A look at one that is away may have met this: the next is due."""
+        if self._is_away(owner):
+            owner.probe_wait = 0.0
+            self._plan_probe(owner)
+
     def _answered(self, owner: Owner) -> None:
         back, owner.failed = self._is_away(owner), 0
         owner.no_probe()
@@ -297,7 +306,7 @@ class Lanes:
         if self._stopped:
             return
         wait = owner.probe_wait / self._schedule.speed
-        owner.probe_wait = min(2 * owner.probe_wait, _LONGEST_LOOK_S)
+        owner.probe_wait = min(max(2 * owner.probe_wait, _FIRST_LOOK_S), _LONGEST_LOOK_S)
         owner.probe_at = max(self._clock.now() + wait, owner.paused)
         owner.probe = self._clock.call_at(owner.probe_at, self._probe, owner)
 

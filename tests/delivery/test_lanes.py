@@ -62,6 +62,7 @@ class Receiver:
 
 
 DOWN = Outcome(reason="no connection")
+REFUSED = Outcome(reason="of no use to it", final=True)
 
 
 def lanes_for(send: Send, speed: float = 1.0, limits: Limits | None = None) -> Lanes:
@@ -474,6 +475,43 @@ def test_looks_go_round_so_that_no_event_that_fails_for_itself_hides_a_recovery(
         assert [one.verdict for one in mine[20:]] == ["delivered"] * 20
         assert asyncio.get_running_loop().time() < 1_500
         await lanes.stop(0)
+
+    simulate(run())
+
+
+def test_what_is_refused_for_itself_makes_nobody_away_and_holds_up_nothing(simulate: Simulate) -> None:
+    async def run() -> None:
+        receiver = Receiver()
+        receiver.answers = {("s1", offset): [REFUSED] for offset in range(200)}
+        lanes = lanes_for(receiver)
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in range(400)]
+        await lanes.settled(mine, 10)
+        assert [one.verdict for one in mine] == ["dead-lettered"] * 200 + ["delivered"] * 200
+        assert len(receiver.seen) == 400
+
+    simulate(run())
+
+
+def test_a_look_that_meets_what_is_refused_for_itself_is_followed_by_the_next_and_shows_no_return(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        receiver = Receiver()
+
+        async def send(one: Delivery) -> Outcome:
+            outcome = await down_until(60, receiver)(one)
+            return REFUSED if 2 <= one.offset < 100 else outcome
+
+        lanes = lanes_for(send, limits=Limits(concurrency=2, away_after=2))
+        mine = [lanes.add(delivery(offset, f"p-{offset}")) for offset in range(200)]
+        await asyncio.sleep(4)
+        assert [one.verdict for one in mine[2:100]] == ["dead-lettered"] * 98
+        assert lanes.away("s1")
+        # The two that failed first, and the look behind all that was refused.
+        assert [one.attempts for one in mine if not one.verdict] == [1, 1, 1] + [0] * 99
+        await lanes.settled(mine, 100)
+        assert {one.verdict for one in mine[100:]} == {"delivered"}
+        assert asyncio.get_running_loop().time() < 60 + 61
 
     simulate(run())
 

@@ -27,11 +27,12 @@ SUBSCRIPTIONS, SUBJECTS, PARTITIONS = ("s1", "s2"), ("a", "b", "c"), (0, 1)
 
 @dataclass
 class Attempt:
-    """What the receiver will do with one attempt: answer `status` after `takes` seconds."""
+    """What the receiver will do with one attempt: answer `status` after `takes` seconds, or refuse it for good."""
 
     status: int
     takes: float
     asks: float | None = None
+    final: bool = False
 
 
 @dataclass
@@ -63,12 +64,16 @@ class World:
         if attempt.asks is not None:
             now = asyncio.get_running_loop().time()
             self.pauses[one.recipient].append((now, now + attempt.asks))
-        return Outcome(attempt.status, retry_after=attempt.asks)
+        return Outcome(attempt.status, retry_after=attempt.asks, final=attempt.final)
 
 
 attempts = st.builds(
     Attempt, st.sampled_from([200, 200, 200, 500, 429, 302, 0]), st.sampled_from([0.0, 0.01, 1.0, 14.0])
 )
+
+taken = st.builds(Attempt, st.just(200), st.sampled_from([0.0, 0.01, 1.0]))
+
+refused = st.builds(Attempt, st.just(0), st.sampled_from([0.0, 0.01, 1.0]), final=st.just(True))
 
 busy = st.builds(
     Attempt, st.sampled_from([429, 503]), st.sampled_from([0.0, 1.0]), st.sampled_from([3.0, 900.0])
@@ -99,7 +104,7 @@ def first_arrivals(offsets: list[int]) -> list[int]:
 
 
 @given(
-    inbox=inboxes(attempts | busy),
+    inbox=inboxes(attempts | busy | refused),
     concurrency=st.integers(1, 4),
     away_after=st.sampled_from([1, 3, NEVER]),
     pauses=st.lists(st.sampled_from([0.0, 0.5, 400.0])),
@@ -135,14 +140,19 @@ def test_order_holds_and_each_delivery_ends_exactly_once(
     simulate(run())
 
 
-@given(inbox=inboxes())
+@given(
+    drawn=st.tuples(inboxes(attempts | refused), st.just(NEVER))
+    | st.tuples(inboxes(taken | refused), st.just(1))  # none of these may have it taken to be away
+)
 @settings(max_examples=schedules(100), deadline=None)
-def test_nobody_is_delayed_by_anothers_failures(
-    simulate: Simulate, inbox: list[tuple[Delivery, list[Attempt]]]
+def test_nobody_is_delayed_by_anothers_failures_nor_by_what_is_refused_for_itself(
+    simulate: Simulate, drawn: tuple[list[tuple[Delivery, list[Attempt]]], int]
 ) -> None:
+    inbox, away_after = drawn
+
     async def run() -> None:
         world = World({one.key: list(plan) for one, plan in inbox})
-        lanes = Lanes(world.send, Schedule(), LoopClock(START), Limits(away_after=NEVER))
+        lanes = Lanes(world.send, Schedule(), LoopClock(START), Limits(away_after=away_after))
         for one, _ in inbox:
             lanes.add(one)
         await lanes.settled([one for one, _ in inbox], LONGER_THAN_ANY_SCHEDULE_S)
@@ -152,6 +162,8 @@ def test_nobody_is_delayed_by_anothers_failures(
             lane = (one.recipient, one.subject)
             first = plan[0] if plan else Attempt(200, 0.1)
             spent[lane] += first.takes
+            if first.final:
+                continue
             if first.status != 200:
                 troubled.add(lane)
             if lane not in troubled:
