@@ -25,7 +25,7 @@ class Config(ConnectorConfig):
     api_key: Annotated[SecretStr, AfterValidator(_api_key)] = Field(
         description="API key of the service, as Notify showed it when it was made: name, service and secret."
     )
-    templates: dict[str, Annotated[str, Field(pattern=_UUID)]] = Field(
+    templates: dict[str, Annotated[str, Field(pattern=rf"^{_UUID}$")]] = Field(
         default_factory=dict, description="Notify's template ids by the names that routes use for them."
     )
     callback_token: SecretStr | None = Field(

@@ -136,6 +136,14 @@ def test_a_key_of_another_form_is_refused_when_the_hub_starts(key: str) -> None:
     assert not key or key not in str(caught.value)
 
 
+@pytest.mark.parametrize(("before", "after"), [("x", ""), ("", "0"), ("", "\n")])
+def test_a_template_id_with_something_around_it_is_refused_when_the_hub_starts(
+    before: str, after: str
+) -> None:
+    with pytest.raises(ValidationError, match="templates"):
+        config(NotifySimulator(), templates={"licence-renewed": f"{before}{SERVICE}{after}"})
+
+
 async def test_the_limit_of_a_minute_is_tried_again_soon_and_that_of_a_day_after_midnight() -> None:
     simulator = NotifySimulator(SteppedClock(NOON))
     async with simulator.serve():
