@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from connectors.care_messages.settings import CareSettings
 
@@ -41,5 +41,15 @@ class Config(CareSettings):
         default="2.4", pattern=r"^2\.\d(\.\d)?$", description="Version of HL7 v2 that is written (MSH-12)."
     )
     timeout_seconds: float = Field(
-        default=30.0, gt=0, le=300, description="How long to wait for an answer of MESH."
+        default=30.0,
+        gt=0,
+        le=50,  # within the minute that the hub has for a piece of a message: so one that hangs goes last next time
+        description="How long to wait for an answer of MESH.",
     )
+
+    @field_validator("client_key")
+    @classmethod
+    def _both_or_neither(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if (key is None) != (info.data.get("client_certificate") is None):
+            raise ValueError("client_certificate and client_key are given both or neither")
+        return key

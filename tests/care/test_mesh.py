@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from connectors.care_messages.samples import DESK, WARD, Conversation
 from connectors.nhs_mesh.connector import MeshLetters, MeshPartner
@@ -88,6 +89,23 @@ async def test_mesh_is_greeted_once_a_day_and_no_token_is_used_twice(mesh: MeshS
     tokens = [one.headers["authorization"] for one in mesh.requests]
     assert len(set(tokens)) == len(tokens) == 4
     await source.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "settings"),
+    [
+        ("client_key", {"client_certificate": Path("mesh.crt")}),
+        ("client_key", {"client_key": Path("mesh.key")}),
+        # What hangs must have failed before the round of which it is a part is given up.
+        ("timeout_seconds", {"timeout_seconds": MeshLetters.patience.total_seconds()}),
+    ],
+)
+def test_settings_that_would_be_of_no_effect_are_refused_by_name(
+    mesh: MeshSimulator, field: str, settings: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError) as caught:
+        made(MeshLetters, mesh, **settings)
+    assert [fault["loc"] for fault in caught.value.errors()] == [(field,)]
 
 
 async def test_a_full_inbox_is_asked_again_and_other_workflows_are_left_alone(mesh: MeshSimulator) -> None:
