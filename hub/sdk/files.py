@@ -139,8 +139,9 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
     copy on the worker's disk that can be dropped, so memory stays flat however long the register is.
 
     A repeat of the register that was taken last tells nothing; an older one seen again is a register like any
-    other, since registers do go back. Two rows with one key: the second is set aside. What a row said before
-    counts as absent where it never fitted `row_model`.
+    other, since registers do go back. Two rows with one key: the second is set aside. A row that does not fit
+    `row_model` is set aside once; what comes after it is compared with the last that fitted, and counts as added
+    where none did.
 
     A register that lost more than `most_removed` of its entries is more likely cut off than true, and one that lost
     any beside rows that cannot be read, or have no key, may have them still: what it adds and changes is told, its
@@ -176,7 +177,7 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
         except (ValueError, RecursionError):
             raise Reject("the record is not a change of a register", field="body") from None
         before = told.get("before")
-        if before is not None and not self._fits(before):
+        if before is not None and not self.fits(before):
             if told.get("kind") == "removed":
                 raise Reject("what was removed had never been readable", field="before")
             told |= {"kind": "added", "before": None}
@@ -191,10 +192,11 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
             raise Reject(f"kind: {change.kind} does not go with what is there", field="kind")
         return change
 
-    def _fits(self, row: Any) -> bool:
+    def fits(self, row: Any) -> bool:
+        """Whether a row can be read."""
         try:
             self.row_model.model_validate(row)
-        except ValidationError:
+        except Exception:  # noqa: BLE001 - a model's own validators may raise anything
             return False
         return True
 

@@ -77,6 +77,7 @@ class Registering(Filing):
             after, fault = encoded(row)
             key, fault = ("", fault) if fault or isinstance(row, BadRow) else self._key(row)
             known = self._cache.get(key) if key else None
+            before, last = self._rows(known[0]) if known else (None, None)
             self._unread += not key
             passed = line <= self.position.row
             if key and (key in now or (known and known[1] == number)):
@@ -84,12 +85,26 @@ class Registering(Filing):
             now.add(key)
             if fault:
                 outputs += [] if passed else [self._faulty(file, line, after, fault)]
-            elif passed or (known and known[0] == after):
+            elif passed or last == after:
                 self._same.append(key)
             else:
-                self._stored[key] = after
-                outputs += self._change(file, number, key, known and known[0], after)
+                self._stored[key] = entry = self._entry(before, after)
+                outputs += [self._change(file, number, key, before, after), self._cache.output(key, entry)]
         return outputs
+
+    def _entry(self, before: bytes | None, after: bytes) -> bytes:
+        """What is stored of a row: where it does not fit, the last that did beside it. Rows are objects, no lists."""
+        if before is None or self.connector.fits(msgspec.json.decode(after)):
+            return after
+        return b"[%s,%s]" % (before, after)
+
+    def _rows(self, entry: bytes) -> tuple[bytes, bytes]:
+        """The last row of an entry that fits, as far as there is one, and its last row."""
+        if not entry.startswith(b"["):
+            return entry, entry
+        fitted, last = map(bytes, msgspec.json.decode(entry, type=tuple[msgspec.Raw, msgspec.Raw]))
+        # The model may have learnt to read it, and what was set aside been redriven.
+        return last if self.connector.fits(msgspec.json.decode(last)) else fitted, last
 
     async def applied(self) -> None:
         """The copy takes over what is committed."""
@@ -111,7 +126,8 @@ class Registering(Filing):
             return
         gone = await off_loop(lambda: self._cache.unseen(number, PORTION))
         if gone:
-            outputs = [one for key, row in gone for one in self._change(file, number, key, row, None)]
+            outputs = [self._change(file, number, key, self._rows(entry)[0], None) for key, entry in gone]
+            outputs += [self._cache.output(key, None) for key, _ in gone]
             await desk.commit(outputs, self.position.text())
             await off_loop(lambda: self._cache.apply(number, (), (), [key for key, _ in gone]))
             return
@@ -137,19 +153,18 @@ class Registering(Filing):
 
     def _change(
         self, file: Dropped, number: int, key: str, before: bytes | None, after: bytes | None
-    ) -> list[Output]:
+    ) -> Output:
         source = self.connector
         change = change_of(key, before, after, file.modified, number)
         raw_id = derive(source.instance.source, source.name, change["id"])
         row = msgspec.json.decode(after or before or b"{}") if source.key_field else {}
-        record = raw_output(
+        return raw_output(
             source,
             raw_id,
             source.change_key(key, row),
             msgspec.json.encode(change),
             file.attributes(0),
         )
-        return [record, self._cache.output(key, after)]
 
     def _faulty(self, file: Dropped, line: int, body: bytes, fault: str) -> Output:
         source, raw_id = self.connector, self.connector.raw_id(file, line)

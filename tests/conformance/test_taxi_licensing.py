@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,14 @@ def register(tmp_path: Path) -> TaxiRegister:
     source = source_over(TaxiRegister, folder)
     assert isinstance(source, TaxiRegister)
     return source
+
+
+def written(path: Path, rows: Iterable[dict[str, str]]) -> Path:
+    """A register of licences without numbers, which differ from the plain one as given."""
+    columns = [*sorted(PLAIN.keys() - {"LicenceNumber"}), "WheelchairAccessible"]
+    lines = [columns, *([{**PLAIN, **row}.get(name, "") for name in columns] for row in rows)]
+    path.write_text("\n".join(map(",".join, lines)))
+    return path
 
 
 def told(before: dict[str, str] | None, after: dict[str, str] | None) -> list[Fact]:
@@ -101,13 +110,32 @@ async def test_broken_rows_are_set_aside_by_what_is_wrong_and_nothing_they_say(
 async def test_a_file_with_a_header_is_read_by_it_whether_its_licences_have_numbers_or_not(
     register: TaxiRegister, tmp_path: Path
 ) -> None:
-    columns = [*sorted(PLAIN.keys() - {"LicenceNumber"}), "WheelchairAccessible"]
-    file = tmp_path / "unnumbered.csv"
-    file.write_text("\n".join(",".join(row) for row in (columns, [PLAIN.get(name, "") for name in columns])))
-    ends = await through(register, [file], tmp_path)
+    ends = await through(register, [written(tmp_path / "unnumbered.csv", [{}])], tmp_path)
     assert [str(end) for end in ends] == ["taxi-licence.granted"]
     told: Any = ends[0].facts[0].data
     assert (told.licence_reference, told.registration_mark) == ("TAXI/HC-0001", "AB12CDE")
+
+
+_MISSPELT = "set aside: after.Status: Value error, is a status that is not known"
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        (["Granted", "Grnted", "Grnted", "Active"], ["taxi-licence.granted", _MISSPELT, "nothing to tell"]),
+        (["Granted", "Grnted", "Expired"], ["taxi-licence.granted", _MISSPELT, "taxi-licence.ended"]),
+        (["Granted", "Grnted", "gone"], ["taxi-licence.granted", _MISSPELT, "taxi-licence.ended"]),
+        (["Grnted", "Grnted", "Granted"], [_MISSPELT, "taxi-licence.granted"]),
+    ],
+)
+async def test_a_row_is_compared_with_what_its_licence_said_last_of_where_it_stands(
+    register: TaxiRegister, tmp_path: Path, statuses: list[str], expected: list[str]
+) -> None:
+    files = [
+        written(tmp_path / f"{number}.csv", [{"Status": status}] if status != "gone" else [])
+        for number, status in enumerate(statuses)
+    ]
+    assert [str(end) for end in await through(register, files, tmp_path)] == expected
 
 
 async def test_every_published_sample_is_understood_row_by_row(
