@@ -76,6 +76,10 @@ class PremisesRegister(RegisterSource[Config, Licence]):
         """The council's reference."""
         return str(row["CaseReference"]).strip()
 
+    def supersedes(self, before: Licence, after: Licence) -> bool:
+        """Not where there is an application under way: what was in force is so until that is decided."""
+        return not (before.stands and after.standing == "pending")
+
     def events(self, record: Change[Licence]) -> Iterator[Fact]:
         """See `mapping`."""
         return facts(record, todays_council(self.instance.party))

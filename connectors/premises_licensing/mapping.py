@@ -44,7 +44,7 @@ def facts(change: Change[Licence], council: str) -> Iterator[Fact]:
     was = change.before.standing if change.before else ""
     now = change.after.standing if change.after else "ended"
     values = _values(row, council)
-    if now == "in force" and was in ("", "pending"):
+    if now == "in force" and was in ("", "pending", "refused"):
         yield _fact(PremisesLicenceGranted, change, values)
     elif now == "in force":
         terms = [name for name in TERMS if was == "in force" and change.differs(name)]
@@ -52,10 +52,10 @@ def facts(change: Change[Licence], council: str) -> Iterator[Fact]:
             yield _fact(PremisesLicenceVaried, change, values | {"changed": terms or ["status"]})
     elif now in _OF_STANDING and now != was:
         yield _fact(_OF_STANDING[now], change, values)
-    elif now == "ended" and was in ("in force", "suspended"):
+    elif now in ("ended", "refused") and change.before and change.before.stands:
         reason = row.status if change.after else "removed"
         yield _fact(PremisesLicenceEnded, change, values | {"reason": reason})
-    if now in ("in force", "suspended") and row.fee_due_on and _comes_into_sight(change, row.fee_due_on):
+    if change.after and change.after.stands and row.fee_due_on and _comes_into_sight(change, row.fee_due_on):
         due = row.fee_due_on.isoformat()
         data = _data(PremisesLicenceFeeDue, values | {"due_on": due})
         yield Fact(data, change.key, change.at, f"{change.key}:{due}")

@@ -21,7 +21,8 @@ NOTICE = timedelta(days=28)
 
 #: What the words of StatusLabel come to. The scheme leaves them open; others set their row aside.
 STANDING = {
-    **dict.fromkeys(("pending", "received", "valid", "in consultation", "refused", "withdrawn"), "pending"),
+    **dict.fromkeys(("pending", "received", "valid", "in consultation"), "pending"),
+    **dict.fromkeys(("refused", "withdrawn"), "refused"),
     **dict.fromkeys(
         ("approved", "granted", "issued", "current", "active", "in force", "under review"), "in force"
     ),
@@ -108,8 +109,13 @@ class Licence(Record):
 
     @property
     def standing(self) -> str:
-        """`pending`, `in force`, `suspended`, `revoked` or `ended`."""
+        """`pending`, `refused`, `in force`, `suspended`, `revoked` or `ended`."""
         return STANDING[self.status]
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is a licence, suspended or not."""
+        return self.standing in ("in force", "suspended")
 
 
 class Answer(Record):

@@ -75,6 +75,10 @@ class TaxiRegister(RegisterSource[Config, Licence]):
         """The licence's number; where rows have none, the plate's, which are counted by type."""
         return (row.get("LicenceNumber") or f"{row['LicenceType']}/{row['PlateNumber']}").strip()
 
+    def supersedes(self, before: Licence, after: Licence) -> bool:
+        """Not where there is an application under way: what was in force is so until that is decided."""
+        return not (before.stands and after.standing == "pending")
+
     def events(self, record: Change[Licence]) -> Iterator[Fact]:
         """See `mapping`."""
         return facts(record, todays_council(self.instance.party))

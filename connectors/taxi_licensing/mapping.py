@@ -40,13 +40,13 @@ def facts(change: Change[Licence], council: str) -> Iterator[Fact]:
     was = change.before.standing if change.before else ""
     now = change.after.standing if change.after else "ended"
     values, model = _values(change, council), _OF_STANDING.get(now) if now != was else None
-    if now == "in force" and was in ("", "pending"):
+    if now == "in force" and was in ("", "pending", "refused"):
         model = TaxiLicenceGranted
     elif now == "in force":
         terms = [name for name in TERMS if was == "in force" and change.differs(name)]
         model = TaxiLicenceVaried if terms or was != "in force" else None
         values["changed"] = terms or ["status"]
-    elif now == "ended" and was in ("in force", "suspended"):
+    elif now in ("ended", "refused") and change.before and change.before.stands:
         model, values["reason"] = TaxiLicenceEnded, row.status if change.after else "removed"
     if model:
         data = model(**{name: values[name] for name in model.model_fields if name in values})

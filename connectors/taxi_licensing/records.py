@@ -33,7 +33,8 @@ PUBLISHED = (
 
 #: What the words of Status come to; others set their row aside.
 STANDING = {
-    **dict.fromkeys(("pending", "received", "refused", "withdrawn"), "pending"),
+    **dict.fromkeys(("pending", "received"), "pending"),
+    **dict.fromkeys(("refused", "withdrawn"), "refused"),
     **dict.fromkeys(("granted", "issued", "renewed", "current", "active"), "in force"),
     "suspended": "suspended",
     "revoked": "revoked",
@@ -122,8 +123,13 @@ class Licence(Record):
 
     @property
     def standing(self) -> str:
-        """`pending`, `in force`, `suspended`, `revoked` or `ended`."""
+        """`pending`, `refused`, `in force`, `suspended`, `revoked` or `ended`."""
         return STANDING[self.status]
+
+    @property
+    def stands(self) -> bool:
+        """Whether there is a licence, suspended or not."""
+        return self.standing in ("in force", "suspended")
 
 
 class Job(Record):

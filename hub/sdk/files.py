@@ -164,6 +164,11 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
         """What identifies an entry from register to register: its case or licence number. Empty sets it aside."""
         raise NotImplementedError
 
+    def supersedes(self, before: R, after: R) -> bool:
+        """Whether later rows are compared with `after`, and not with `before` still: an application to renew a
+        licence, say, leaves that as it was. Pure."""
+        return True
+
     def events(self, record: Change[R]) -> Iterator[Any]:
         """The facts that a change tells; pure. See `Source.events`."""
         raise NotImplementedError
@@ -177,7 +182,7 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
         except (ValueError, RecursionError):
             raise Reject("the record is not a change of a register", field="body") from None
         before = told.get("before")
-        if before is not None and not self.fits(before):
+        if before is not None and self._read(before) is None:
             if told.get("kind") == "removed":
                 raise Reject("what was removed had never been readable", field="before")
             told |= {"kind": "added", "before": None}
@@ -192,13 +197,16 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
             raise Reject(f"kind: {change.kind} does not go with what is there", field="kind")
         return change
 
-    def fits(self, row: Any) -> bool:
-        """Whether a row can be read."""
+    def replaces(self, before: Any, after: Any) -> bool:
+        """Whether later rows are compared with `after`: where it fits, and `supersedes` a row that does."""
+        known, read = self._read(before), self._read(after)
+        return read is not None and (known is None or self.supersedes(known, read))
+
+    def _read(self, row: Any) -> Any:
         try:
-            self.row_model.model_validate(row)
+            return self.row_model.model_validate(row)
         except Exception:  # noqa: BLE001 - a model's own validators may raise anything
-            return False
-        return True
+            return None
 
     def change_key(self, key: str, row: Mapping[str, Any]) -> str:
         """The Kafka key of a change: what `key_field` finds in the row, or else the row's key."""

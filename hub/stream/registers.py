@@ -93,18 +93,19 @@ class Registering(Filing):
         return outputs
 
     def _entry(self, before: bytes | None, after: bytes) -> bytes:
-        """What is stored of a row: where it does not fit, the last that did beside it. Rows are objects, no lists."""
-        if before is None or self.connector.fits(msgspec.json.decode(after)):
-            return after
-        return b"[%s,%s]" % (before, after)
+        """What is stored of a row: one that replaces none has the row before beside it. Rows are objects, no lists."""
+        return after if before is None or self._replaces(before, after) else b"[%s,%s]" % (before, after)
 
     def _rows(self, entry: bytes) -> tuple[bytes, bytes]:
-        """The last row of an entry that fits, as far as there is one, and its last row."""
+        """The row of an entry that later ones are compared with, and its last."""
         if not entry.startswith(b"["):
             return entry, entry
-        fitted, last = map(bytes, msgspec.json.decode(entry, type=tuple[msgspec.Raw, msgspec.Raw]))
-        # The model may have learnt to read it, and what was set aside been redriven.
-        return last if self.connector.fits(msgspec.json.decode(last)) else fitted, last
+        before, last = map(bytes, msgspec.json.decode(entry, type=tuple[msgspec.Raw, msgspec.Raw]))
+        # Asked again, since the model may have learnt to read it, and what was set aside been redriven.
+        return last if self._replaces(before, last) else before, last
+
+    def _replaces(self, before: bytes, after: bytes) -> bool:
+        return self.connector.replaces(msgspec.json.decode(before), msgspec.json.decode(after))
 
     async def applied(self) -> None:
         """The copy takes over what is committed."""

@@ -99,6 +99,24 @@ async def test_every_published_register_is_understood_row_by_row(
     assert json.loads((samples / "premises_licence_register" / "columns.json").read_text()) == COLUMNS
 
 
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("Issued", ["premises-licence.granted", "nothing to tell", "nothing to tell"]),
+        ("Lapsed", ["premises-licence.granted", "nothing to tell", "premises-licence.ended"]),
+    ],
+)
+async def test_a_licence_stands_while_an_application_about_it_is_pending(
+    register: PremisesRegister, tmp_path: Path, status: str, expected: list[str]
+) -> None:
+    files = []
+    for number, now in enumerate(("Approved", "In consultation", status)):
+        row = {**PLAIN, "ExtractDate": "02/03/2026", "StatusLabel": now}
+        files.append(tmp_path / f"{number}.csv")
+        files[-1].write_text("\n".join((",".join(row), ",".join(row.values()))))
+    assert [str(end) for end in await through(register, files, tmp_path)] == expected
+
+
 def _table(ends: list[End], capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print()
@@ -123,6 +141,9 @@ def _table(ends: list[End], capsys: pytest.CaptureFixture[str]) -> None:
         ({}, None, ["ended"]),
         ({"StatusLabel": "Revoked"}, None, []),
         ({"StatusLabel": "Pending"}, {"StatusLabel": "Refused"}, []),
+        ({"StatusLabel": "Refused"}, {}, ["granted"]),
+        ({}, {"StatusLabel": "Refused"}, ["ended"]),
+        ({"StatusLabel": "Suspended"}, {"StatusLabel": "Withdrawn"}, ["ended"]),
         ({"FeeDueOn": ""}, {"FeeDueOn": "2026-03-20"}, ["fee-due"]),
         ({"FeeDueOn": "2026-03-20"}, {"FeeDueOn": ""}, []),
         (

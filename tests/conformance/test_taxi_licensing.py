@@ -126,6 +126,16 @@ _MISSPELT = "set aside: after.Status: Value error, is a status that is not known
         (["Granted", "Grnted", "Expired"], ["taxi-licence.granted", _MISSPELT, "taxi-licence.ended"]),
         (["Granted", "Grnted", "gone"], ["taxi-licence.granted", _MISSPELT, "taxi-licence.ended"]),
         (["Grnted", "Grnted", "Granted"], [_MISSPELT, "taxi-licence.granted"]),
+        (["Granted", "Pending", "Renewed"], ["taxi-licence.granted", "nothing to tell", "nothing to tell"]),
+        (["Granted", "Pending", "gone"], ["taxi-licence.granted", "nothing to tell", "taxi-licence.ended"]),
+        (
+            ["Granted", "Received", "Refused"],
+            ["taxi-licence.granted", "nothing to tell", "taxi-licence.ended"],
+        ),
+        (
+            ["Revoked", "Pending", "Granted"],
+            ["taxi-licence.revoked", "nothing to tell", "taxi-licence.granted"],
+        ),
     ],
 )
 async def test_a_row_is_compared_with_what_its_licence_said_last_of_where_it_stands(
@@ -174,6 +184,10 @@ async def test_every_published_sample_is_understood_row_by_row(
         ({"Status": "Revoked"}, {}, ["varied"]),
         ({}, {"Status": "Expired"}, ["ended"]),
         ({}, None, ["ended"]),
+        ({}, {"Status": "Refused"}, ["ended"]),
+        ({"Status": "Suspended"}, {"Status": "Withdrawn"}, ["ended"]),
+        ({"Status": "Pending"}, {"Status": "Refused"}, []),
+        ({"Status": "Refused"}, {}, ["granted"]),
         ({"Status": "Revoked"}, None, []),
         ({"Status": "Expired"}, {"Status": "Expired", "PlateNumber": "2"}, []),
     ],
