@@ -97,7 +97,7 @@ def _answer(bundle: Bundle, header: MessageHeader) -> Told:
         _refuse("MessageHeader.response.code", "the partner could not judge the referral yet")
     status = encounter.status if encounter else None
     if header.response.code == "fatal-error" or status in _REJECTED or request.status in _WITHDRAWN:
-        return Told(ReferralRejected, values | {"reason": told or _reason(request)})
+        return Told(ReferralRejected, values | {"reason": told})  # the request's own is why it was made
     return Told(ReferralAccepted, values | {"progress": status, "note": told})
 
 

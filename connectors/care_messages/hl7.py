@@ -67,7 +67,7 @@ def read(message: Message) -> Told:
     code = message.get("RF1-1")
     if code not in ANSWERS:
         raise Reject("RF1-1: only A (accepted) and R (rejected) are answers", field="RF1-1", kind="hl7")
-    words = _notes(message) or _text(message, "RF1-10.2")
+    words = _notes(message)  # RF1-10 is why the referral was made
     told = {"note": words, "progress": None, "reason": words, "request_id": _text(message, "MSA-2")}
     if message.get("RF1-11.2") == _REQUEST:  # as we sent it
         told["request_id"] = _text(message, "RF1-11")
@@ -239,11 +239,10 @@ def _rf1(event: Referral) -> list[str]:
         type(event), "P^Pending^HL70283"
     )
     category = told.get("category") or ""
-    other = event.reference if isinstance(event, ReferralAccepted | ReferralRejected) else None
-    external = escaped(other) if other else ""
-    if not isinstance(event, ReferralAccepted | ReferralRejected):
-        external = f"{escaped(event.message_id)}^{_REQUEST}"
-    reason = escaped(told.get("reason") or "")
+    if isinstance(event, ReferralAccepted | ReferralRejected):
+        external, reason = escaped(event.reference or ""), ""
+    else:
+        external, reason = f"{escaped(event.message_id)}^{_REQUEST}", escaped(told.get("reason") or "")
     return [
         "RF1",
         status,
@@ -291,7 +290,8 @@ def _pid(event: Referral) -> list[str]:
 
 
 def _written_notes(event: Referral) -> list[list[str]]:
-    note = event.__dict__.get("summary") or event.__dict__.get("note")
+    name = "reason" if isinstance(event, ReferralRejected) else "note"
+    note = event.__dict__.get("summary") or event.__dict__.get(name)
     return [
         ["NTE", str(place), "", escaped(line)]
         for place, line in enumerate((note or "").split("\n"), 1)

@@ -100,6 +100,22 @@ def test_a_bars_answer_names_the_bundle_and_an_hl7_answer_the_control_id() -> No
     assert read("rri_accepted.hl7").data.request_id == read("ref_i12.hl7").data.message_id
 
 
+def test_why_a_referral_was_made_is_not_told_as_why_it_was_rejected() -> None:
+    told = json.loads((FIXTURES / "response_rejected.json").read_bytes())
+    assert resource(told, "ServiceRequest")["reasonCode"] and resource(told, "Encounter").pop("reasonCode")
+    assert bundles.read(Bundle.model_validate(told)).values["reason"] is None
+    for name, field in (("rri_rejected", "reason"), ("rri_accepted", "note")):
+        body, _, _ = (FIXTURES / f"{name}.hl7").read_bytes().partition(b"NTE")
+        body = body.replace(b"|||||ASC-9104", b"||||^Reablement|ASC-9104")
+        assert Message.parse(body).get("RF1-10.2") == "Reablement"
+        assert hl7.read(Message.parse(body)).values[field] is None
+
+
+def test_hl7_is_told_why_a_referral_was_rejected_in_a_note_as_it_tells_it() -> None:
+    written = Message.parse(hl7.write(read("response_rejected.json").data, "c"))
+    assert written.get("NTE-3") and not written.get("RF1-10.2")
+
+
 def test_a_message_that_bars_sends_again_under_the_same_bundle_id_is_another_fact() -> None:
     new, update = read("request_new.json"), read("request_update.json")
     assert new.data.message_id == update.data.message_id
