@@ -168,8 +168,7 @@ def _notes(message: Message) -> str | None:
 
 
 def _text(message: Message, place: str) -> str | None:
-    text = message.get(place)
-    return None if text in ("", '""') else text
+    return message.get(place) or None
 
 
 def _day(text: str) -> str | None:
@@ -179,7 +178,7 @@ def _day(text: str) -> str | None:
 
 def moment(text: str, place: str) -> datetime | None:
     """An HL7 time in UTC; without a zone it is London's. None for nothing. Raises Reject that names `place`."""
-    if text in ("", '""'):
+    if not text:
         return None
     found = _TIME.fullmatch(text)
     if not found:

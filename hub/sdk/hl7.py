@@ -15,6 +15,7 @@ from hub.sdk.errors import Reject
 
 START, END = b"\x0b", b"\x1c\x0d"
 
+_DELETE = '""'
 _ESCAPE_NAMES = {"F": 0, "S": 1, "R": 2, "E": 3, "T": 4}
 
 
@@ -64,7 +65,7 @@ class Message:
     """A message: its delimiters (field, component, repetition, escape, subcomponent) and segments of raw fields.
 
     Fields are numbered as in the standard, from 1, in MSH too. Empty means unchanged, `""` (two quotes) delete:
-    `NULL` after reading.
+    both read as nothing.
     """
 
     delimiters: str
@@ -125,7 +126,8 @@ class Message:
         components = raw.split(self.delimiters[1])
         chosen = components[component - 1] if component <= len(components) else ""
         parts = chosen.split(self.delimiters[4])
-        return self.unescape(parts[subcomponent - 1] if subcomponent <= len(parts) else "")
+        part = parts[subcomponent - 1] if subcomponent <= len(parts) else ""
+        return "" if part == _DELETE else self.unescape(part)
 
     def unescape(self, text: str) -> str:
         r"""Replace `\F\ \S\ \T\ \R\ \E\`, `\.br\` and `\Xhh..\`; an unknown sequence is dropped (2.7.1)."""
@@ -146,9 +148,11 @@ class Message:
 
 
 def escaped(text: str, delimiters: str = "|^~\\&") -> str:
-    r"""Text as it may stand in a field: delimiters and line breaks as escape sequences."""
+    r"""Text as it may stand in a field: delimiters and line breaks as escape sequences, and so what means delete."""
     names = {delimiters[place]: name for name, place in _ESCAPE_NAMES.items()}
     escape = delimiters[3]
+    if text == _DELETE:
+        return f"{escape}X{text.encode().hex()}{escape}"
     signs = (
         f"{escape}{names[sign]}{escape}" if sign in names else sign for sign in text.replace("\r\n", "\n")
     )

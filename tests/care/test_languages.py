@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -340,6 +341,16 @@ def test_forgetting_old_conversations_costs_a_repeat_and_no_more() -> None:
         newest.overtaken(update.model_copy(update={"conversation_id": str(number)})) for number in range(3)
     ]
     assert held == [False, True, True]
+
+
+def test_what_hl7_deletes_is_not_told_as_two_quotes_nor_makes_referrals_one_conversation() -> None:
+    body = (FIXTURES / "ref_i12.hl7").read_bytes().replace(b"|REF-77120^ST EBBA|", b'|""|')
+    body = re.sub(rb"PID.*?\r", b'PID|1||""^^^NHS^NH~""||""^""||""\r', body)
+    told = fact(hl7.read(Message.parse(body)), PARTNERS)
+    assert told.subject == "STAY-2211"
+    assert '""' not in str(told.data)
+    with pytest.raises(Reject, match="RF1-6"):
+        hl7.read(Message.parse(body.replace(b"|STAY-2211", b'|""')))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hl7apy.parser import parse_message
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hub.sdk import Reject
@@ -41,7 +41,14 @@ def test_what_is_not_framed_or_too_long_is_not_trusted(bytes_: bytes) -> None:
         list(framer.feed(bytes_))
 
 
+@pytest.mark.parametrize("place", ["PID-3", "PID-3.4", "PID-3.4.2", "PID-5", "PID-7"])
+def test_what_is_to_be_deleted_reads_as_nothing(place: str) -> None:
+    deleted = HEADER + b'PID|1||""^^^A&""||""^""||""\r'
+    assert Message.parse(deleted).get(place) == ("A" if place == "PID-3.4" else "")
+
+
 @given(st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30))
+@example('""')
 def test_any_text_survives_a_field(text: str) -> None:
     for delimiters in ("|^~\\&", "#@$!*"):
         body = HEADER.decode().replace("|^~\\&", delimiters, 1).replace("|", delimiters[0])
