@@ -48,12 +48,12 @@ class PayWebhooks(WebhookSource[Config, PayWebhook]):
         return {"Pay-Signature": hmac_of(body, self.config.signing_secret)}
 
     def events(self, record: PayWebhook) -> Iterator[Fact]:
-        """One fact per message."""
+        """One fact per message, if any."""
         return webhook_facts(record)
 
 
 class PaymentSearch(Search[Payment]):
-    """Finds payments whose webhooks never came, and those just created, for which Pay sends none."""
+    """Finds payments whose webhooks never came, just created ones, for which Pay sends none, and who cancelled one."""
 
     name = "payments"
     emits = (PaymentCreated, PaymentSucceeded, PaymentCaptured, PaymentFailed, PaymentExpired)

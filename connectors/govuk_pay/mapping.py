@@ -34,7 +34,7 @@ _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 #: Pay gives a payer 90 minutes to pay.
 TIME_TO_PAY = timedelta(minutes=90)
 
-EXPIRED = "P0020"
+EXPIRED, _BY_SERVICE = "P0020", "P0040"
 
 #: The public API's word for each way to fail.
 STATE_OF_CODE = {
@@ -46,15 +46,13 @@ STATE_OF_CODE = {
 }
 
 #: Codes for the words of webhooks, which are the ledger's, and of the public API, where no code is given.
-#: The ledger says `cancelled` with P0030 whoever cancelled; `_API_CODE` knows better and goes first there.
-_LEDGER_CODE = {
+_CODE_OF_WORD = {
     "declined": "P0010",
     "timedout": "P0020",
-    "cancelled": "P0030",
+    "cancelled": _BY_SERVICE,
     "error": "P0050",
     "failed": "P0010",
 }
-_API_CODE = _LEDGER_CODE | {"cancelled": "P0040"}
 
 _OF_EVENT_TYPE: dict[str, tuple[type[EventData], str]] = {
     "card_payment_succeeded": (PaymentSucceeded, "succeeded"),
@@ -76,7 +74,11 @@ _OF_REFUND_STATUS: dict[str, type[EventData]] = {"success": RefundSucceeded, "er
 
 
 def webhook_facts(message: PayWebhook) -> Iterator[Fact]:
-    """The one fact that a webhook tells."""
+    """The one fact that a webhook tells; none where a payment was cancelled and the search says by whom.
+
+    The ledger says P0030, the payer, whoever it was. Once the time to pay is over it is the service, whose payment
+    with delayed capture may be too old by then to be found.
+    """
     payment, moment = message.resource, message.created_date
     if message.resource_type.lower() != "payment":
         raise Reject("resource_type: only payments are understood", field="resource_type")
@@ -88,8 +90,11 @@ def webhook_facts(message: PayWebhook) -> Iterator[Fact]:
             field = "resource.refund_summary.amount_submitted"
             raise Reject(f"{field}: a refund must say how much was refunded", field=field)
         yield _fact(model, payment, f"{verb}:{message.webhook_message_id}", moment)
-    else:
-        yield _fact(model, payment, verb, moment, _code(payment.state, _LEDGER_CODE))
+    elif model is not PaymentFailed or payment.state.status.lower() != "cancelled":
+        yield _fact(model, payment, verb, moment, _code(payment.state))
+    elif payment.delayed_capture and moment - payment.created_date > TIME_TO_PAY:
+        state = State(status="cancelled", code=_BY_SERVICE)
+        yield _fact(model, payment.model_copy(update={"state": state}), verb, moment, _BY_SERVICE)
 
 
 def payment_facts(payment: Payment) -> Iterator[Fact]:
@@ -98,7 +103,7 @@ def payment_facts(payment: Payment) -> Iterator[Fact]:
     A refund that succeeded is none of them: the summary counts those that are only submitted, and may yet fail.
     """
     yield _fact(PaymentCreated, payment, "created", payment.created_date)
-    code = _code(payment.state, _API_CODE)
+    code = _code(payment.state)
     if payment.state.status == "success":
         yield _fact(PaymentSucceeded, payment, "succeeded", _submit_time(payment) or payment.created_date)
         if payment.settlement_summary and payment.settlement_summary.captured_date:
@@ -172,10 +177,10 @@ def _values(payment: Payment) -> dict[str, Any]:
     }
 
 
-def _code(state: State, code_of_word: dict[str, str]) -> str:
+def _code(state: State) -> str:
     """The P-code of a failure, given or implied; empty for a payment that did not fail."""
     word = state.status.lower()
-    return (state.code or code_of_word[word]) if word in code_of_word else ""
+    return (state.code or _CODE_OF_WORD[word]) if word in _CODE_OF_WORD else ""
 
 
 def _submit_time(payment: Payment) -> datetime | None:
