@@ -35,6 +35,8 @@ from hub.sdk.http import decoded
 MOST = 500
 _DAY = timedelta(days=1)
 _GONE = (404, 410)
+#: What MESH does not deliver any more.
+_GIVEN_UP = ("undeliverable", "error")
 _CODE = re.compile(r"[A-Z0-9-]{2,10}", re.ASCII)
 
 
@@ -76,6 +78,7 @@ class MeshMailbox(Mailbox):
         self._root = f"/messageexchange/{config.mailbox.upper()}"
         self._greeted: datetime | None = None
         self._uploads: dict[str, tuple[str, int]] = {}  # by local id: the message's id, the next chunk
+        self._next: dict[str, str] = {}  # local ids under which a message that was given up is sent again
         self.headers: dict[str, dict[str, str]] = {}
 
     async def waiting(self) -> Inbox:
@@ -126,6 +129,7 @@ class MeshMailbox(Mailbox):
     async def send(self, recipient: str, letter: Letter, local_id: str) -> str:
         """Send, in chunks where it is long, each compressed for itself. An upload that broke off after its first
         chunk goes on where it stood, if this client still knows of it."""
+        local_id = self._next.pop(local_id, local_id)
         size = self._config.chunk_bytes
         chunks = [letter.body[at : at + size] for at in range(0, len(letter.body), size)] or [b""]
         message_id, number = self._uploads.get(local_id, ("", 1))
@@ -161,10 +165,18 @@ class MeshMailbox(Mailbox):
         return str(told.get("message_id") or told.get("messageID") or "") if isinstance(told, dict) else ""
 
     async def find(self, local_id: str) -> Mapping[str, Any] | None:
-        """What MESH knows of a message by our id; None for none, or for one whose upload was never finished.
+        """What MESH knows of a message by our id; None for none, for one whose upload was never finished, and for one
+        that MESH gave up: it is sent again under another local id, `<local_id>.2` and so on.
 
         Raises Reject where several have the id: MESH answers 300 and does not say which.
         """
+        number, name = 1, local_id
+        while (told := await self._tracked(name)) and told["status"] in _GIVEN_UP:
+            number += 1
+            self._next[local_id] = name = f"{local_id}.{number}"
+        return told if told and told["status"] != "uploading" else None
+
+    async def _tracked(self, local_id: str) -> Mapping[str, Any] | None:
         try:
             told = await self._http.get_json(f"{self._root}/outbox/tracking/{local_id}")
         except Refused as refused:
@@ -176,8 +188,6 @@ class MeshMailbox(Mailbox):
                 ) from None
             raise
         status = str(told.get("status") or "").lower()
-        if status == "uploading":
-            return None
         return {"message_id": told.get("messageId") or told.get("message_id"), "status": status}
 
 

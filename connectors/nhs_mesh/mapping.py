@@ -67,7 +67,7 @@ def undelivered(headers: Mapping[str, str]) -> Fact:
     when = _moment(headers.get("mex-statustimestamp", ""))
     data = ReferralUndelivered(
         mailbox_message_id=linked,
-        event_id=headers.get("mex-localid") or None,
+        event_id=headers.get("mex-localid", "").partition(".")[0] or None,  # `.2`: sent a second time
         about_conversation_id=conversation or None,
         author_party=party if conversation else None,
         mailbox_id=headers.get("mex-to", ""),

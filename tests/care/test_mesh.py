@@ -273,6 +273,43 @@ async def test_what_nobody_collects_becomes_an_event_that_names_its_author_and_c
     await source.close()
 
 
+@pytest.mark.parametrize("status", ["undeliverable", "error"])
+async def test_what_mesh_gave_up_is_sent_again_when_it_is_replayed_and_found_from_then_on(
+    mesh: MeshSimulator, status: str
+) -> None:
+    event = letter_event(mesh)
+    key = event.envelope.id
+    for number, name in enumerate((key, f"{key}.2", f"{key}.3"), start=1):
+        sink = made(MeshPartner, mesh)  # in another worker it may be
+        assert await sink.find(event, key) is None
+        receipt = await sink.deliver(event, key)
+        found = await sink.find(event, key)
+        assert found is not None and found.reference == receipt.reference
+        assert mesh.effects() == dict.fromkeys((key, f"{key}.2", f"{key}.3")[:number], 1)
+        posted = mesh.messages[receipt.reference]
+        assert posted.headers["mex-localid"] == name
+        posted.status = status
+        await sink.close()
+
+
+async def test_a_report_on_what_was_sent_again_names_the_same_event(mesh: MeshSimulator) -> None:
+    sink, event = made(MeshPartner, mesh), letter_event(mesh)
+    for _ in range(2):
+        assert await sink.find(event, event.envelope.id) is None
+        await sink.deliver(event, event.envelope.id)
+        mesh.days_pass()
+    source = made(MeshLetters, mesh)
+    reports = (await source.waiting()).ids
+    told = []
+    for report in reports:
+        body = await fetched(source, report)
+        told += source.translate(body, source.attributes_of(report))
+    assert [fact.data.event_id for fact in told] == [event.envelope.id] * 2
+    assert len({fact.key for fact in told}) == 2
+    await sink.close()
+    await source.close()
+
+
 async def test_a_referral_by_hl7_in_the_mailbox_is_answered_through_it_under_the_wards_own_ids(
     mesh: MeshSimulator,
 ) -> None:
