@@ -14,19 +14,21 @@ from hub.sdk.errors import Reject
 from hub.sdk.hl7 import Fault, Framer, Message, acknowledgement, framed
 from hub.sdk.simulator import CUT, HANG, LOST, Listener, Simulator
 
-#: Faults of a receiver: a negative acknowledgement, for the message's fault or for its own.
-AE, AR = "AE", "AR"
+#: Faults of a receiver: a negative acknowledgement, for the message's fault, in prose, or for its own.
+AE, PROSE, AR = "AE", "prose", "AR"
 
 
 class MllpSimulator(Simulator):
     """Takes messages at `mllp_port`, and sends them with `send`.
 
     `taken` are the messages that it accepted, repeats included; `effects` counts them by MSH-10, once for a
-    repeat. Faults, per message taken: `AE`, `AR`, `hang` (no answer), `cut` (half an answer), `lost answer`.
+    repeat. Faults, per message taken: `AE`, `prose` (the same, with words about the person in place of codes), `AR`,
+    `hang` (no answer), `cut` (half an answer), `lost answer`.
     """
 
     bad_days: ClassVar[dict[str, dict[str, float]]] = {
         "messages refused": {AE: 1.0},
+        "refusals in prose": {PROSE: 1.0},
         "system busy": {AR: 1.0},
         "no answers": {HANG: 1.0},
         "half answers": {CUT: 1.0},
@@ -82,10 +84,14 @@ class MllpSimulator(Simulator):
 
     async def _take(self, body: bytes, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection goes on."""
-        fault = self.draw(AE, AR, HANG, CUT, LOST)
+        fault = self.draw(AE, PROSE, AR, HANG, CUT, LOST)
         if fault == HANG:
             await asyncio.Event().wait()
-        refusal = {AE: Fault("103", "PID-3", "not known"), AR: Fault("207", "", "busy")}.get(fault)
+        refusal = {
+            AE: Fault("103", "PID-3", "not known"),
+            PROSE: Fault("Ada Lindqvist has left us", "LINDQVIST", "Ada Lindqvist, 14 Orchard Row"),
+            AR: Fault("207", "", "busy"),
+        }.get(fault)
         if refusal is None:
             self.taken.append(body)
         answer = framed(self.answer(body, refusal, later=fault == AR))

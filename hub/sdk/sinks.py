@@ -18,6 +18,10 @@ from hub.sdk.mailbox import Letter, Mailbox
 from hub.sdk.places import FileSettings, Place
 from hub.sdk.sink import Receipt, Sink
 
+#: Codes of faults: those of HL7 table 0357, and others that are neither a name nor a person's number; a location.
+_FAULT = re.compile(r"\d{3}|[A-Z]{1,5}_?\d{1,4}", re.ASCII)
+_WHERE = re.compile(r"[A-Z][A-Z0-9]{2}(-\d{1,3})*", re.ASCII)
+
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -145,6 +149,7 @@ class MllpSink(Sink[C], Generic[C]):
     MSH-10 must be `key` (shortened by `control_id` to the 20 characters of older versions), so that the receiver
     recognises a repeat. `AA`/`CA`: delivered, the reply is the outcome. `AE`/`CE`: set aside with the fault's
     code. `AR`/`CR`, no reply in `patience_s`, or a broken connection: again later. One connection is kept open.
+    What stands in an answer in place of a code or a location may be prose about a person, and is not told.
     """
 
     #: How long to wait for an acknowledgement, seconds.
@@ -207,13 +212,14 @@ class MllpSink(Sink[C], Generic[C]):
         raise ConnectionResetError
 
     def _judge(self, reply: Message, sent: str) -> Receipt:
-        code = reply.get("MSA-1")
+        code, fault, where = (reply.get(place) for place in ("MSA-1", "ERR-3", "ERR-2"))
         if code in ("AA", "CA"):
             return Receipt(sent, outcome={"code": code, "control_id": sent})
-        fault = reply.get("ERR-3") or "no code"
+        fault = fault if _FAULT.fullmatch(fault) else "no code"
         if code in ("AE", "CE"):
-            raise Reject(f"the receiver answered {code} ({fault})", field=reply.get("ERR-2"), kind="hl7")
-        raise Retry(f"the receiver answered {code or 'without a code'} ({fault})")
+            field = where if _WHERE.fullmatch(where) else ""
+            raise Reject(f"the receiver answered {code} ({fault})", field=field, kind="hl7")
+        raise Retry(f"the receiver answered {code if code in ('AR', 'CR') else 'without a code'} ({fault})")
 
     async def _hang_up(self) -> None:
         link, self._link = self._link, None

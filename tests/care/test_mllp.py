@@ -64,6 +64,44 @@ async def test_what_is_not_acknowledged_is_not_delivered(
     await sink.close()
 
 
+async def test_no_word_of_a_refusal_in_prose_is_told(partner: CareSimulator) -> None:
+    sink = made(Hl7Partner, partner)
+    event = hl7_event(partner, Conversation(partner.clock.now()), "ref_i12")
+    partner.have("refusals in prose")
+    with pytest.raises(Reject) as caught:
+        await sink.deliver(event, event.envelope.id)
+    assert (caught.value.reason, caught.value.field) == ("the receiver answered AE (no code)", "")
+    await sink.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "fault", "told", "field"),
+    [
+        ("AE", "PID^1^3|103", "AE (103)", "PID"),
+        ("CE", "PID-3|REC_12", "CE (REC_12)", "PID-3"),
+        ("AE", "LINDQVIST|LINDQVIST", "AE (no code)", ""),
+        ("AE", "|9990308241", "AE (no code)", ""),
+        ("AR", "|207", "AR (207)", ""),
+        ("Ada Lindqvist", "|", "without a code (no code)", ""),
+    ],
+)
+async def test_of_an_answer_only_codes_and_places_are_told(
+    partner: CareSimulator, code: str, fault: str, told: str, field: str
+) -> None:
+    def answer(body: bytes, *_: object, **__: object) -> bytes:
+        control_id = Message.parse(body).get("MSH-10")
+        return f"MSH|^~\\&|||||||ACK|1|P|2.4\rMSA|{code}|{control_id}\rERR||{fault}\r".encode()
+
+    partner.answer = answer  # type: ignore[method-assign]
+    sink = made(Hl7Partner, partner)
+    event = hl7_event(partner, Conversation(partner.clock.now()), "ref_i12")
+    with pytest.raises((Reject, Retry)) as caught:
+        await sink.deliver(event, event.envelope.id)
+    assert caught.value.reason == f"the receiver answered {told}"
+    assert getattr(caught.value, "field", "") == field
+    await sink.close()
+
+
 async def test_a_repeat_after_a_lost_answer_is_known_by_its_control_id(partner: CareSimulator) -> None:
     sink = made(Hl7Partner, partner)
     event = hl7_event(partner, Conversation(partner.clock.now()), "ref_i12")
