@@ -89,7 +89,7 @@ class Renewals(FileSink[Config], OutcomeSink[Config, Answer]):
     """Fees that were paid, as one file each in the folder where the back office takes renewals.
 
     It answers beside it: `renewal-<key>.answer.csv`. The delivery is done when that says that the licence is
-    renewed. (The interface is our own; see the README.)
+    renewed. What is still being written is no answer yet. (The interface is our own; see the README.)
     """
 
     name = "renewals"
@@ -136,20 +136,22 @@ class Renewals(FileSink[Config], OutcomeSink[Config, Answer]):
             if receipt := await self.find(event, key):
                 return receipt
             await asyncio.sleep(_LOOK_S)
-        raise Retry("the back office has not answered")
+        answer = await self._answer(key)
+        if answer is None:
+            raise Retry("the back office has not answered")
+        return _judged(_row(answer))
 
     async def find(self, event: Event, key: str) -> Receipt | None:
-        """The answer, if there is one. Raises Reject where it is a refusal."""
+        """The answer, if there is one that is written to its end. Raises Reject where it is a refusal."""
+        answer = await self._answer(key)
+        row = _row(answer) if answer and answer.endswith((b"\n", b"\r")) else None
+        return _judged(row) if row else None
+
+    async def _answer(self, key: str) -> bytes | None:
         try:
-            body = b"".join([chunk async for chunk in self.files.read(_answer_to(key))])
+            return b"".join([chunk async for chunk in self.files.read(_answer_to(key))])
         except Reject:
             return None
-        row = next(iter(csv_rows(io.StringIO(body.decode(errors="replace"), newline=""))), BadRow(""))
-        if isinstance(row, BadRow):
-            raise Reject("the back office's answer cannot be read", field="answer", kind="unreadable")
-        if row.get("Outcome") != "renewed":
-            raise Reject("the back office does not renew the licence", field="Outcome", kind="refused")
-        return Receipt(row.get("CaseReference", ""), outcome=row)
 
     def events(self, record: Answer) -> Iterator[Fact]:
         """See `mapping`."""
@@ -158,3 +160,19 @@ class Renewals(FileSink[Config], OutcomeSink[Config, Answer]):
 
 def _answer_to(key: str) -> str:
     return f"renewal-{key}.answer.csv"
+
+
+def _row(answer: bytes) -> dict[str, str] | None:
+    """The first row below the header, if both can be read."""
+    with suppress(Reject):
+        row = next(csv_rows(io.StringIO(answer.decode(errors="replace"), newline="")), None)
+        return row if isinstance(row, dict) else None
+    return None
+
+
+def _judged(row: dict[str, str] | None) -> Receipt:
+    if row is None:
+        raise Reject("the back office's answer cannot be read", field="answer", kind="unreadable")
+    if row.get("Outcome") != "renewed":
+        raise Reject("the back office does not renew the licence", field="Outcome", kind="refused")
+    return Receipt(row.get("CaseReference", ""), outcome=row)

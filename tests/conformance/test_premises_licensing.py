@@ -1,7 +1,9 @@
-"""Registers of premises licences: each row ends as an event, as nothing to tell, or set aside with what is wrong."""
+"""Registers of premises licences: each row ends as an event, as nothing to tell, or set aside with what is wrong. An
+answer to a renewal counts when it is whole."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import json
@@ -13,11 +15,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.premises_licensing.connector import PremisesRegister
+from connectors.premises_licensing.connector import PremisesRegister, Renewals
 from connectors.premises_licensing.mapping import facts
 from connectors.premises_licensing.records import NOTICE, Licence, dated, due_on
 from connectors.premises_licensing.simulator import COLUMNS
-from hub.sdk import Change, Fact, Reject
+from hub.events.generated.licensing import FeePaid
+from hub.sdk import Change, Event, Fact, Instance, Reject
+from hub.sdk.facts import to_event
 from tests.conformance.registers import End, source_over, through
 
 OWN = Path(__file__).parents[2] / "connectors" / "premises_licensing" / "fixtures"
@@ -176,6 +180,66 @@ def test_a_register_of_a_council_that_was_merged_is_its_successors() -> None:
     assert data.council == "E06000063"
     with pytest.raises(Reject, match="another council's"):
         told(None, uri)
+
+
+ANSWER = b"CaseReference,PaymentReference,Outcome,ContactEmail\nPREM-1,pay-1,renewed,a@example.com\n"
+
+
+def paid(tmp_path: Path, **settings: Any) -> tuple[Renewals, Event, Path]:
+    """A sink that tells of renewals, a fee that was paid, and where the answer to it is to lie."""
+    config = Renewals.config_model(
+        _env_prefix="HUB_TEST_", folder=str(tmp_path), renewals_folder=str(tmp_path), **settings
+    )
+    sink = Renewals(Instance("birmingham", "premises_licensing", "E08000025"), config)
+    moment = datetime(2026, 3, 2, tzinfo=UTC)
+    data = FeePaid(
+        council="E08000025",
+        licence_reference="PREM-1",
+        payment_id="pay-1",
+        amount=19_000,
+        currency="GBP",
+        paid_at=moment,
+    )
+    event = to_event(Fact(data, "PREM-1", moment, "pay-1"), "/s", "E08000025", "c")
+    return sink, event, tmp_path / f"renewal-{event.envelope.id}.answer.csv"
+
+
+async def test_an_answer_that_is_being_written_is_none_yet(tmp_path: Path) -> None:
+    sink, event, place = paid(tmp_path)
+    for written in range(len(ANSWER)):
+        place.write_bytes(ANSWER[:written])
+        assert await sink.find(event, event.envelope.id) is None
+    place.write_bytes(ANSWER)
+    found = await sink.find(event, event.envelope.id)
+    assert found is not None and found.reference == "PREM-1"
+    await sink.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "refused"),
+    [
+        (b"", "cannot be read"),
+        (ANSWER[:51], "cannot be read"),
+        (ANSWER[:70], "cannot be read"),
+        (ANSWER.rstrip(), ""),
+        (ANSWER.replace(b"renewed", b"refused"), "does not renew"),
+    ],
+    ids=["empty", "header", "half a row", "no line break", "refusal"],
+)
+async def test_what_the_answer_is_in_the_end_is_judged_as_it_is(
+    tmp_path: Path, answer: bytes, refused: str
+) -> None:
+    sink, event, place = paid(tmp_path, answer_within_seconds=1)
+    delivery = asyncio.create_task(sink.deliver(event, event.envelope.id))
+    while not list(tmp_path.glob("renewal-*")):
+        await asyncio.sleep(0)
+    place.write_bytes(answer)
+    if refused:
+        with pytest.raises(Reject, match=refused):
+            await delivery
+    else:
+        assert (await delivery).reference == "PREM-1"
+    await sink.close()
 
 
 DAYS = st.dates(date(2005, 11, 24), date(2040, 12, 31))
