@@ -3,16 +3,20 @@
 Within a conversation, **a cancellation is final, and otherwise the newest version holds**. What was sent before the
 cancellation does not come back, whatever its version says; only a new request, made after it, opens the conversation
 again. Answers are ordered apart from requests. Only versions of one sender are compared, so clocks need not agree.
+
+HL7 v2 may leave the zone out, and in the hour that London has twice in October a newer version then seems older, by
+less than an hour. It is passed on: a repeat is better than a loss.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from connectors.care_messages.canonical import Referral
+from connectors.care_messages.canonical import Referral, is_hl7
 from hub.events.generated.care import ReferralCancelled, ReferralRequested, ReferralUpdated
+from hub.sdk import LONDON
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
@@ -28,21 +32,29 @@ class Seen:
 
     def overtaken(self, event: Referral) -> bool:
         """Whether what was noted makes this message void."""
-        at = event.version_at
+        latest = _latest(event)
         if isinstance(event, ReferralCancelled):
-            return at < self.requested
+            return latest < self.requested
         if isinstance(event, ReferralRequested):
-            return self.cancelled >= at or max(self.requested, self.updated) > at
+            return self.cancelled >= event.version_at or max(self.requested, self.updated) > latest
         if isinstance(event, ReferralUpdated):
             closed = self.cancelled > _NEVER and self.cancelled >= self.requested
-            return closed or max(self.requested, self.updated) > at
-        return self.answered > at
+            return closed or max(self.requested, self.updated) > latest
+        return self.answered > latest
 
     def note(self, event: Referral) -> None:
         """The message counts from now on."""
         kinds = {ReferralRequested: "requested", ReferralUpdated: "updated", ReferralCancelled: "cancelled"}
         name = kinds.get(type(event), "answered")
         setattr(self, name, max(getattr(self, name), event.version_at))
+
+
+def _latest(event: Referral) -> datetime:
+    """The latest moment that its version may be of."""
+    at = event.version_at
+    local = at.astimezone(LONDON)
+    twice = local.utcoffset() != local.replace(fold=1).utcoffset()
+    return at + timedelta(hours=1) if twice and is_hl7(event.sender_address) else at
 
 
 class Newest:

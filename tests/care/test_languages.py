@@ -331,6 +331,30 @@ def test_a_new_request_after_the_cancellation_opens_the_conversation_again() -> 
     assert newest.overtaken(cancel), "the old cancellation does not close the new referral"
 
 
+@pytest.mark.parametrize(
+    ("first", "stamp", "void"),
+    [
+        ("20261025015000", "20261025013000", False),
+        ("20261025015000+0100", "20261025005900+0100", True),
+        ("20261025025000", "20261025024000", True),
+        ("20261025023100", "20261025013000", True),
+    ],
+    ids=["in the hour that is there twice", "before it", "after it", "an hour and a minute behind"],
+)
+def test_a_cancellation_in_the_hour_that_london_has_twice_is_not_taken_for_an_old_one(
+    first: str, stamp: str, void: bool
+) -> None:
+    newest = Newest()
+    newest.note(_stamped("ref_i12.hl7", first))
+    assert newest.overtaken(_stamped("ref_i14.hl7", stamp)) is void
+
+
+def _stamped(name: str, stamp: str) -> Any:
+    """The event of a sample that was made at another time."""
+    body = re.sub(rb"\|2026\d{10}\+0000\|\|RE", f"|{stamp}||RE".encode(), (FIXTURES / name).read_bytes())
+    return fact(hl7.read(Message.parse(body)), PARTNERS).data
+
+
 def test_forgetting_old_conversations_costs_a_repeat_and_no_more() -> None:
     newest = Newest(limit=2)
     event = read("request_cancel.json").data
