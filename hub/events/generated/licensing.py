@@ -96,8 +96,8 @@ class PremisesLicenceEnded(EventData):
     )
     reason: str = Field(
         description=(
-            "Why, as far as the register says: surrendered, lapsed, expired, or removed for one that is "
-            "no longer there."
+            "Why, as far as the register says: surrendered, lapsed, expired, refused or withdrawn for a "
+            "renewal that came to nothing, or removed for one that is no longer there."
         ),
         json_schema_extra={"classification": "public"},
     )
@@ -532,8 +532,8 @@ class TaxiLicenceEnded(EventData):
     )
     reason: str = Field(
         description=(
-            "Why, as far as the register says: surrendered, expired, or removed for one that is no longer "
-            "there."
+            "Why, as far as the register says: surrendered, expired, refused or withdrawn for a renewal "
+            "that came to nothing, or removed for one that is no longer there."
         ),
         json_schema_extra={"classification": "public"},
     )
