@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from hub.events.envelope import parse_time
 from hub.events.heads import Heads
+from hub.events.model import to_micros
 from hub.registry.columnar import has_column, without_null
 from hub.routes.declaration import ENVELOPE_COLUMNS
 
@@ -79,7 +80,7 @@ class Shape:
 def _envelope(heads: Heads, column: str) -> pl.Series:
     name = column.replace("ce.", "ce_", 1)
     if column == "ce.time":
-        times = [int(parse_time(text).timestamp() * 1_000_000) for text in heads.texts(name)]
+        times = [to_micros(parse_time(text)) for text in heads.texts(name)]
         return pl.Series(column, times, pl.Int64)
     return heads.series(name).alias(column)
 

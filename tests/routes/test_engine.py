@@ -16,6 +16,7 @@ from polars.exceptions import PanicException
 from hub.events.envelope import Envelope, Event
 from hub.events.heads import Heads
 from hub.events.kafka import to_headers
+from hub.events.model import to_micros
 from hub.registry.codec import decode, encode, schema_id
 from hub.registry.schemas import Registry, Schema
 from hub.routes import Route, col, lit
@@ -68,6 +69,13 @@ def test_a_fee_is_told_to_the_council_that_was_paid() -> None:
     assert fee.data["licence_type"] == "premises"
     assert fee.envelope.subject == "PREM/1"
     encode(REGISTRY.by_type("licensing.fee.paid"), fee.data)
+
+
+def test_the_time_of_an_event_is_read_to_the_microsecond_in_any_year() -> None:
+    event = captured(1)
+    moment = datetime(2040, 5, 1, microsecond=3988, tzinfo=UTC)  # as a float it is a little less
+    (fee,) = fees([replace(event, envelope=replace(event.envelope, time=moment))])
+    assert fee.data["paid_at"] == to_micros(moment)
 
 
 @pytest.mark.parametrize(
