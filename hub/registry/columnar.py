@@ -33,6 +33,7 @@ _PRIMITIVES: Mapping[str, pa.DataType] = {
     "float": pa.float32(),
     "bytes": pa.binary(),
     "enum": pa.string(),
+    "null": pa.null(),
 }
 
 Faults = list[tuple[int, CodecError]]
@@ -210,7 +211,7 @@ def has_column(kind: Any) -> bool:
             kind[part] for part in ("items", "values") if part in kind
         ]
         return all(map(has_column, inner))
-    return kind == "null" or kind in _PRIMITIVES
+    return kind in _PRIMITIVES
 
 
 def _field(avro_field: Mapping[str, Any]) -> pa.Field:
@@ -219,9 +220,9 @@ def _field(avro_field: Mapping[str, Any]) -> pa.Field:
 
 
 def without_null(kind: Any) -> tuple[Any, bool]:
-    """The Avro type of a column without its null branch, and whether it had one."""
+    """The Avro type of a column without its null branch, and whether it may be null."""
     if not isinstance(kind, list):
-        return kind, False
+        return kind, kind == "null"
     (branch,) = (branch for branch in kind if branch != "null")
     return branch, len(kind) > 1
 

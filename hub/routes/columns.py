@@ -15,7 +15,7 @@ from hub.events.model import to_micros
 from hub.registry.columnar import has_column, without_null
 from hub.routes.declaration import ENVELOPE_COLUMNS
 
-Columns = dict[str, pl.DataType | type[pl.DataType]]
+Column = pl.DataType | type[pl.DataType]
 
 _PRIMITIVES: Mapping[str, type[pl.DataType]] = {
     "string": pl.String,
@@ -25,6 +25,8 @@ _PRIMITIVES: Mapping[str, type[pl.DataType]] = {
     "double": pl.Float64,
     "float": pl.Float32,
     "bytes": pl.Binary,
+    "enum": pl.String,
+    "null": pl.Null,
 }
 
 
@@ -32,8 +34,8 @@ class Shape:
     """The columns of one Avro record: dotted names with types, and map fields by name."""
 
     def __init__(self, definition: Mapping[str, Any]) -> None:
-        self.columns: Columns = dict(ENVELOPE_COLUMNS)
-        self.maps: dict[str, type[pl.DataType]] = {}
+        self.columns: dict[str, Column] = dict(ENVELOPE_COLUMNS)
+        self.maps: dict[str, Column] = {}
         self.required: set[str] = set()
         self._add(definition, "")
 
@@ -48,11 +50,12 @@ class Shape:
             if isinstance(kind, Mapping) and kind["type"] == "record":
                 self._add(kind, name + ".")
             elif isinstance(kind, Mapping) and kind["type"] == "map":
-                self.maps[name] = _PRIMITIVES[_name(without_null(kind["values"])[0])]
-            else:
-                self.columns[name] = _column_type(kind)
+                if (values := column_type(kind["values"])) is not None:
+                    self.maps[name] = values
+            elif (column := column_type(kind)) is not None:
+                self.columns[name] = column
 
-    def column(self, name: str) -> pl.DataType | type[pl.DataType] | None:
+    def column(self, name: str) -> Column | None:
         """The type of a column, or None where the schema has no such field."""
         if name in self.columns:
             return self.columns[name]
@@ -85,14 +88,13 @@ def _envelope(heads: Heads, column: str) -> pl.Series:
     return heads.series(name).alias(column)
 
 
-def _name(kind: Any) -> str:
-    return str(kind["type"] if isinstance(kind, Mapping) else kind)
-
-
-def _column_type(kind: Any) -> pl.DataType | type[pl.DataType]:
-    name = _name(kind)
+def column_type(kind: Any) -> Column | None:
+    """The type of the one column that holds an Avro type; None for records, maps, lists of such, and unions."""
+    if not has_column(kind):
+        return None
+    bare, _ = without_null(kind)
+    name = bare["type"] if isinstance(bare, Mapping) else bare
     if name == "array":
-        return pl.List(_column_type(without_null(kind["items"])[0]))
-    if name == "enum":
-        return pl.String
-    return _PRIMITIVES[name]
+        items = column_type(bare["items"])
+        return None if items is None else pl.List(items)
+    return _PRIMITIVES.get(name)

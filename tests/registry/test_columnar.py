@@ -21,6 +21,7 @@ PRIMITIVES: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
     "double": st.floats(allow_nan=False),
     "bytes": st.binary(max_size=20),
+    "null": st.none(),
 }
 NUMBERS = count()  # of named types, which must differ
 Typed = tuple[Any, st.SearchStrategy[Any]]
@@ -39,12 +40,16 @@ def types(draw: st.DrawFn, depth: int = 2) -> Typed:
         return {"type": "enum", "name": name, "symbols": ["RED", "BLUE"]}, st.sampled_from(["RED", "BLUE"])
     if kind == "record":
         return draw(records(depth - 1))
-    inner, values = draw(types(depth - 1).filter(lambda typed: not isinstance(typed[0], list)))
+    inner, values = draw(types(depth - 1).filter(lambda typed: not _may_be_null(typed[0])))
     if kind == "nullable":
         return ["null", inner], st.none() | values
     if kind == "array":
         return {"type": "array", "items": inner}, st.lists(values, max_size=4)
     return {"type": "map", "values": inner}, st.dictionaries(st.text(max_size=5), values, max_size=4)
+
+
+def _may_be_null(kind: Any) -> bool:
+    return kind == "null" or isinstance(kind, list)
 
 
 @st.composite

@@ -243,3 +243,36 @@ def test_what_led_to_an_output_is_told() -> None:
     assert fee.envelope.correlation_id == "case"
     assert fee.envelope.traceparent.startswith("00-")
     assert replace(fee.envelope, id="").source == "/routes/licence-fee-paid"
+
+
+def test_what_can_be_no_column_goes_on_as_it_came_and_lists_and_enums_in_a_map_are_read() -> None:
+    colour = {"type": "enum", "name": "Colour", "symbols": ["RED", "BLUE"]}
+    line = {"type": "record", "name": "Line", "fields": [{"name": "amount", "type": "long"}]}
+    part = {"type": "record", "name": "Part", "fields": [{"name": "name", "type": "string"}]}
+    kinds = {
+        "lines": {"type": "array", "items": line},
+        "labels": {"type": "array", "items": {"type": "map", "values": "string"}},
+        "parts": {"type": "map", "values": part},
+        "marks": {"type": "map", "values": {"type": "array", "items": "string"}},
+        "colours": {"type": "map", "values": colour},
+        "nothing": "null",
+    }
+    fields = [{"name": name, "type": kind} for name, kind in kinds.items()]
+    name = {"type": "record", "name": "ThingDone", "namespace": "uk.hub.test"}
+    registry = Registry([Schema.of(7, "test.thing.done", 1, {**name, "fields": fields})])
+    data = {
+        "lines": [{"amount": 1}],
+        "labels": [{"a": "b"}],
+        "parts": {"a": {"name": "b"}},
+        "marks": {"first": ["x", "y"]},
+        "colours": {"roof": "RED"},
+        "nothing": None,
+    }
+    when = col("marks.first").list.contains("y") & (col("colours.roof") == "RED")
+    route = Route(name="all", on=("test.thing.done",), when=when, to=col("ce.party"))
+    engine = Engine(compile_route(route, registry), ["E08000025"], registry)
+    given = Event(replace(captured(1).envelope, type="test.thing.done"), data)
+    other = Event(given.envelope, {**data, "colours": {"roof": "BLUE"}})
+    routed, refused = engine.run_events([given, other])
+    assert not refused
+    assert [made.event.data for made in routed] == [data]
