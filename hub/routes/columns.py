@@ -36,7 +36,6 @@ class Shape:
     def __init__(self, definition: Mapping[str, Any]) -> None:
         self.columns: dict[str, Column] = dict(ENVELOPE_COLUMNS)
         self.maps: dict[str, Column] = {}
-        self.required: set[str] = set()
         self._add(definition, "")
 
     def _add(self, record: Mapping[str, Any], prefix: str) -> None:
@@ -45,8 +44,6 @@ class Shape:
                 continue
             name = prefix + avro_field["name"]
             kind, _ = without_null(avro_field["type"])
-            if not prefix and "default" not in avro_field:
-                self.required.add(name)
             if isinstance(kind, Mapping) and kind["type"] == "record":
                 self._add(kind, name + ".")
             elif isinstance(kind, Mapping) and kind["type"] == "map":

@@ -11,12 +11,14 @@ from functools import cached_property
 import polars as pl
 
 from hub.registry.schemas import Registry, Schema
-from hub.routes.columns import Shape
+from hub.routes.columns import Shape, column_type
 from hub.routes.declaration import Route
 
 TO = "\0to"
 SUBJECT = "\0subject"
 ROW = "\0row"
+
+_NO_COLUMN = "can be no column: map in `python`"
 
 
 class RouteError(Exception):
@@ -98,8 +100,9 @@ def _compile(route: Route, registry: Registry, input_type: str) -> CompiledRoute
     )
     for column in reads:
         if shape.column(column) is None:
+            has = "no column for" if column in {one.name for one in source.fields} else "no field"
             near = _nearest(column, shape.columns)
-            raise RouteError(f"route {route.name}: {input_type} has no field {column}{near}")
+            raise RouteError(f"route {route.name}: {input_type} has {has} {column}{near}")
     compiled = CompiledRoute(route, source, target, shape, tuple(reads), lineage)
     _check_types(compiled)
     return compiled
@@ -118,19 +121,27 @@ def _check_types(compiled: CompiledRoute) -> None:
             )
     if compiled.passes_on or route.python:
         return  # what Python gives is known, and checked, event by event
-    wanted = Shape(compiled.output.definition)
-    for name in route.columns:
-        expected = wanted.column(name)
+    _check_fields(compiled, result.schema)
+
+
+def _check_fields(compiled: CompiledRoute, given: Mapping[str, pl.DataType]) -> None:
+    """That the columns are fields of the output, each of its type, and that none is missing."""
+    name, output = f"route {compiled.route.name}", compiled.output.type
+    fields = {field.name: field.type for field in compiled.output.fields}
+    for field in compiled.route.columns:
+        if field not in fields:
+            raise RouteError(f"{name}: {output} has no field {field}{_nearest(field, fields)}")
+        expected = column_type(fields[field])
         if expected is None:
-            near = _nearest(name, wanted.columns)
-            raise RouteError(f"route {route.name}: {compiled.output.type} has no field {name}{near}")
-        if result.schema[name] not in (expected, pl.Null):
-            raise RouteError(
-                f"route {route.name}: {name} is {result.schema[name]}, {compiled.output.type} takes {expected}"
-            )
-    missing = sorted(wanted.required - set(route.columns))
-    if missing:
-        raise RouteError(f"route {route.name}: {compiled.output.type} needs {', '.join(missing)} as well")
+            raise RouteError(f"{name}: {field} of {output} {_NO_COLUMN}")
+        fitting = (expected, pl.Null) if isinstance(fields[field], list) else (expected,)
+        if given[field] not in fitting:
+            raise RouteError(f"{name}: {field} is {given[field]}, {output} takes {expected}")
+    needed = {one["name"] for one in compiled.output.definition["fields"] if "default" not in one}
+    if missing := sorted(needed - set(compiled.route.columns)):
+        beyond = [field for field in missing if column_type(fields[field]) is None]
+        remedy = f"; {', '.join(beyond)} {_NO_COLUMN}" if beyond else ""
+        raise RouteError(f"{name}: {output} needs {', '.join(missing)} as well{remedy}")
 
 
 def _roots(expression: pl.Expr) -> tuple[str, ...]:

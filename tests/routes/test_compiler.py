@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from hub.registry.schemas import Registry
+from hub.registry.schemas import Registry, Schema
 from hub.routes import Route, col, lit
 from hub.routes.compiler import CompiledRoute, RouteError, compile_route
 from hub.routes.loader import load_routes
@@ -58,11 +59,56 @@ def test_a_pattern_takes_every_type_that_fits(registry: Registry) -> None:
         ({"amount": col("reference")}, "amount is String, licensing.fee.paid takes Int64"),
         ({"amuont": col("amount")}, "licensing.fee.paid has no field amuont; did you mean amount?"),
         ({"paid_at": lit("today")}, "paid_at is String, licensing.fee.paid takes Int64"),
+        ({"amount": lit(None)}, "amount is Null, licensing.fee.paid takes Int64"),
+        ({"ce.subject": col("reference")}, "licensing.fee.paid has no field ce.subject"),
     ],
 )
 def test_a_wrong_column_is_named(registry: Registry, changed: dict[str, pl.Expr], message: str) -> None:
     with pytest.raises(RouteError, match=message.replace("?", r"\?")):
         fee(registry, **changed)
+
+
+def test_a_field_that_may_be_null_takes_null(registry: Registry) -> None:
+    assert fee(registry, licence_type=lit(None))
+
+
+PAYER = {"type": "record", "name": "Payer", "fields": [{"name": "name", "type": "string"}]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "columns", "message"),
+    [
+        (PAYER, {}, "thing.done needs it as well; it can be no column: map in `python`"),
+        (
+            PAYER,
+            {"it": pl.struct(name="reference")},
+            "it of test.thing.done can be no column: map in `python`",
+        ),
+        (PAYER, {"it.name": col("reference")}, "test.thing.done has no field it.name"),
+        ({"type": "map", "values": "string"}, {"it.name": col("reference")}, "has no field it.name"),
+        ({"type": "array", "items": PAYER}, {}, "it can be no column: map in `python`"),
+    ],
+)
+def test_what_columns_cannot_make_is_sent_to_python(
+    registry: Registry, kind: Any, columns: dict[str, pl.Expr], message: str
+) -> None:
+    fields = [{"name": "reference", "type": "string"}, {"name": "it", "type": kind}]
+    record = {"type": "record", "name": "ThingDone", "namespace": "uk.hub.test", "fields": fields}
+    done = Schema.of(1, "test.thing.done", 1, record)
+    route = Route(
+        name="x",
+        on=("payments.payment.captured",),
+        to=col("ce.party"),
+        emits=done.type,
+        columns={"reference": col("reference"), **columns},
+    )
+    with pytest.raises(RouteError, match=message):
+        compile_route(route, Registry([registry.by_type("payments.payment.captured"), done]))
+
+
+def test_what_can_be_no_column_cannot_be_read_as_one(registry: Registry) -> None:
+    with pytest.raises(RouteError, match=r"payments\.payment\.captured has no column for metadata"):
+        fee(registry, licence_type=col("metadata"))
 
 
 def test_a_missing_required_field_is_named(registry: Registry) -> None:
