@@ -13,6 +13,7 @@ import polars as pl
 from hub.registry.schemas import Registry, Schema
 from hub.routes.columns import Shape, column_type
 from hub.routes.declaration import Route
+from hub.routes.rules import faults
 
 TO = "\0to"
 SUBJECT = "\0subject"
@@ -69,6 +70,8 @@ class CompiledRoute:
 
 def compile_route(route: Route, registry: Registry) -> list[CompiledRoute]:
     """One compiled route for every event type that `on` takes. Raises RouteError."""
+    if fault := next(faults(route), ""):
+        raise RouteError(f"route {route.name}: {fault}")
     inputs = [name for name in registry.types() if any(fnmatchcase(name, wanted) for wanted in route.on)]
     if not inputs:
         near = _nearest(route.on[0], registry.types())
@@ -78,12 +81,6 @@ def compile_route(route: Route, registry: Registry) -> list[CompiledRoute]:
 
 def _compile(route: Route, registry: Registry, input_type: str) -> CompiledRoute:
     source = registry.by_type(input_type)
-    if route.columns and route.python:
-        raise RouteError(f"route {route.name}: give `columns` or `python`, not both")
-    if bool(route.reads) != bool(route.python):
-        raise RouteError(f"route {route.name}: `python` and the columns that it `reads` go together")
-    if bool(route.emits) != bool(route.columns or route.python):
-        raise RouteError(f"route {route.name}: give both `emits` and `columns` (or `python`), or neither")
     if route.emits and route.emits not in registry.types():
         near = _nearest(route.emits, registry.types())
         raise RouteError(f"route {route.name}: emits {route.emits}, which has no schema{near}")

@@ -40,6 +40,12 @@ def fee(registry: Registry, **changed: pl.Expr) -> list[CompiledRoute]:
     return compile_route(route, registry)
 
 
+def written(**given: Any) -> Route:
+    """A route as its author may have written it."""
+    right = {"name": "x", "on": ("payments.payment.captured",), "to": col("ce.party")}
+    return Route(**{**right, **given})
+
+
 def test_a_route_knows_where_each_output_field_comes_from(registry: Registry) -> None:
     (route,) = fee(registry, licence_type=col("metadata.kind").fill_null(col("description")))
     assert route.lineage["licence_type"] == ("metadata.kind", "description")
@@ -142,6 +148,35 @@ def test_unknown_types_are_named_with_the_nearest(registry: Registry) -> None:
 def test_to_and_subject_must_be_texts(registry: Registry) -> None:
     with pytest.raises(RouteError, match="`to` gives Int64, a text is needed"):
         compile_route(Route(name="x", on=("payments.payment.captured",), to=col("amount")), registry)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"on": "payments.*"}, r"`on` is 'payments\.\*'; write texts in brackets, with a comma"),
+        ({"on": ()}, "`on` is empty; name the event types"),
+        ({"on": (7,)}, "`on` has 7; write texts"),
+        ({"to": "E08000025"}, "`to` is 'E08000025'; write an expression"),
+        ({"when": True}, "`when` is True; write an expression"),
+        ({"subject": None}, "`subject` is None; write an expression"),
+        (
+            {"reads": "reference", "python": dict, "emits": "licensing.fee.paid"},
+            "`reads` is 'reference'; write",
+        ),
+        ({"columns": {"amount": 700}, "emits": "licensing.fee.paid"}, "`amount` is 700; write an expression"),
+        ({"emits": ("licensing.fee.paid",), "columns": FEE}, r"`emits` is \('licensing.fee.paid',\); write"),
+        ({"columns": col("amount"), "emits": "licensing.fee.paid"}, "`columns` is .*; write a dict"),
+        (
+            {"python": "fees", "reads": ("reference",), "emits": "licensing.fee.paid"},
+            "`python` is 'fees'; name",
+        ),
+    ],
+)
+def test_a_field_of_another_kind_is_named_with_what_to_write(
+    registry: Registry, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RouteError, match=f"route x: {message}"):
+        compile_route(written(**given), registry)
 
 
 def test_the_projects_own_routes_compile(root: Path, registry: Registry) -> None:
