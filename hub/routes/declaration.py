@@ -31,6 +31,9 @@ class Route:
     expression over the input's dotted field names (`reference`, `metadata.service`) and `ce.*`; without them
     the event goes on as it is. `subject` is the entity of the output, by default the input's.
 
+    Expressions work row by row, on fields that `col` names one by one. Events that come together are one frame, so
+    what looks at other rows (`first`, `max`, `shift`, `over`) would tell one person's data in another's event.
+
     What expressions cannot say, `python` can, in place of `columns`: called with the columns named in `reads` of
     each event that passes `when`, it gives the output's data, or None for no output. It must be pure. An
     error in it sets that event aside.

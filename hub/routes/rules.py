@@ -1,8 +1,8 @@
-"""What holds for a route whatever its contracts: its fields are of the right kind, and go together."""
+"""What holds for a route whatever its contracts: fields of the right kind, expressions that read one event alone."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -25,6 +25,14 @@ _KINDS: Mapping[str, tuple[Any, str]] = {
     "subject": (pl.Expr, _EXPRESSION),
 }
 
+_ALONE = (
+    "which may read other events than its own: those that come together are one frame."
+    " Use what works row by row, on fields that `col` names one by one, or map in `python`"
+)
+
+#: Polars says that these work row by row; what they search, their second and third input, is whole columns.
+_SEARCHES = (".is_in(", ".replace(", ".replace_strict(")
+
 
 def faults(route: Route) -> Iterator[str]:
     """What is wrong with a route as it is written. Only the first is sure: the others may follow from it."""
@@ -41,6 +49,31 @@ def faults(route: Route) -> Iterator[str]:
         yield "`python` and the columns that it `reads` go together"
     if bool(route.emits) != bool(route.columns or route.python):
         yield "give both `emits` and `columns` (or `python`), or neither"
-    for name, expression in route.columns.items():
+    when = pl.lit(True) if route.when is None else route.when
+    steering = {"when": when, "to": route.to, "subject": route.subject}
+    for name, expression in [*steering.items(), *route.columns.items()]:
         if not isinstance(expression, pl.Expr):
             yield f"`{name}` is {expression!r}; {_EXPRESSION}"
+        elif (part := _astray(expression)) is not None:
+            yield f"`{name}` has {part}, {_ALONE}"
+
+
+def _astray(expression: pl.Expr) -> pl.Expr | None:
+    """The innermost part that may read other rows than its own: to the whole it may be no more than a value."""
+    inputs = expression.meta.pop()[::-1]
+    within = (_astray(part) for part in inputs)
+    found = next((part for part in within if part is not None), None)
+    return expression if found is None and not _by_row(expression, inputs) else found
+
+
+def _by_row(expression: pl.Expr, inputs: Sequence[pl.Expr]) -> bool:
+    meta = expression.meta
+    if not inputs:
+        return meta.is_literal() or meta.is_column()
+    try:
+        by_row = meta.is_row_separable() and (meta.is_length_preserving() or not meta.root_names())
+    except pl.exceptions.PolarsError:  # what calls Python: there Polars cannot tell
+        return False
+    if not str(expression).removeprefix(str(inputs[0])).startswith(_SEARCHES):
+        return by_row
+    return by_row and not any(one.meta.root_names() for one in inputs[1:3])

@@ -7,9 +7,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from polars import selectors
 
 from hub.registry.schemas import Registry, Schema
-from hub.routes import Route, col, lit
+from hub.routes import Route, col, concat_str, lit, pseudonym, when
 from hub.routes.compiler import CompiledRoute, RouteError, compile_route
 from hub.routes.loader import load_routes
 
@@ -177,6 +178,56 @@ def test_a_field_of_another_kind_is_named_with_what_to_write(
 ) -> None:
     with pytest.raises(RouteError, match=f"route x: {message}"):
         compile_route(written(**given), registry)
+
+
+OF_OTHERS = [
+    col("reference").first(),
+    col("reference").fill_null(strategy="forward"),
+    col("reference").max(),
+    col("reference").sort(),
+    col("reference").shift(),
+    col("reference").first().over("currency"),
+    col("metadata.a").fill_null(col("reference").last()),
+    when(col("reference") == col("reference").max()).then(lit("the last")).otherwise(lit("another")),
+    when(col("reference").str.to_lowercase().is_in(col("description"))).then(col("reference")),
+    col("reference").replace(col("payment_id"), col("description")),
+    col("reference").str.split("/").drop_nulls().explode(),
+    col("reference").map_elements(ascii, return_dtype=pl.String),
+    concat_str(col("reference"), pl.len()),
+    selectors.by_name("reference"),
+    selectors.string().first().str.to_lowercase(),
+    pl.nth(0),
+    pl.col("^refer.*$"),
+]
+
+
+@pytest.mark.parametrize("expression", OF_OTHERS, ids=str)
+@pytest.mark.parametrize("field", ["to", "subject", "when", "licence_reference"])
+def test_what_may_read_other_events_is_refused_wherever_it_stands(
+    registry: Registry, field: str, expression: pl.Expr
+) -> None:
+    given = {"columns": {**FEE, field: expression}} if field in FEE else {"columns": FEE, field: expression}
+    message = f"route x: `{field}` has .*, which may read other events than its own"
+    with pytest.raises(RouteError, match=message):
+        compile_route(written(emits="licensing.fee.paid", **given), registry)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        when(col("amount") > lit(5) + lit(6)).then(col("reference")).otherwise(lit(None)),
+        when(col("currency").is_in(["GBP", "EUR"])).then(col("currency")).otherwise(lit("other")),
+        col("reference").replace_strict({"a": "b"}, default=col("description")),
+        concat_str(col("reference"), col("amount").cast(pl.String), separator="/"),
+        pl.coalesce("metadata.a", "metadata.b", lit("none")),
+        col("reference").str.split("/").list.sort().list.first(),
+        pl.from_epoch(col("ce.time"), time_unit="us").dt.strftime("%Y"),
+        pseudonym(col("reference"), "a key that has thirty-two bytes!"),
+    ],
+    ids=str,
+)
+def test_what_reads_its_own_event_alone_is_taken(registry: Registry, expression: pl.Expr) -> None:
+    assert fee(registry, licence_type=expression)
 
 
 def test_the_projects_own_routes_compile(root: Path, registry: Registry) -> None:
