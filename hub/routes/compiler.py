@@ -72,10 +72,11 @@ def compile_route(route: Route, registry: Registry) -> list[CompiledRoute]:
     """One compiled route for every event type that `on` takes. Raises RouteError."""
     if fault := next(faults(route), ""):
         raise RouteError(f"route {route.name}: {fault}")
-    inputs = [name for name in registry.types() if any(fnmatchcase(name, wanted) for wanted in route.on)]
-    if not inputs:
-        near = _nearest(route.on[0], registry.types())
-        raise RouteError(f"route {route.name}: no event type fits {', '.join(route.on)}{near}")
+    types = registry.types()
+    for wanted in route.on:
+        if not any(fnmatchcase(name, wanted) for name in types):
+            raise RouteError(f"route {route.name}: no event type fits {wanted}{_nearest(wanted, types)}")
+    inputs = [name for name in types if any(fnmatchcase(name, wanted) for wanted in route.on)]
     return [_compile(route, registry, name) for name in inputs]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +22,20 @@ ENVELOPE_COLUMNS: Mapping[str, type[pl.DataType]] = {
 
 
 PythonMapping = Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+_MADE: ContextVar[list[Route]] = ContextVar("made")
+
+
+@contextmanager
+def all_made() -> Iterator[list[Route]]:
+    """Every route that is made within, whatever becomes of it."""
+    made: list[Route] = []
+    token = _MADE.set(made)
+    try:
+        yield made
+    finally:
+        _MADE.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +68,6 @@ class Route:
     reads: tuple[str, ...] = ()
     subject: pl.Expr = field(default_factory=lambda: pl.col("ce.subject"))
     ordered: bool = False
+
+    def __post_init__(self) -> None:
+        _MADE.get([]).append(self)

@@ -1,4 +1,4 @@
-"""Loads the routes under `routes/`: every module there may define any number of `Route`s."""
+"""Loads the routes under `routes/`: every module there may define any number of `Route`s, by name or in lists."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 from hub.events.problem import Misconfigured, Problem
 from hub.registry.schemas import Registry
 from hub.routes.compiler import CompiledRoute, RouteError, compile_route
-from hub.routes.declaration import Route
+from hub.routes.declaration import Route, all_made
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a route is declared: its module, and the module's name for it."""
+    """Where a route is declared: its module, and the module's name for it, or for the list that it is in."""
 
     path: Path
     variable: str
@@ -30,7 +30,7 @@ def places(folder: Path) -> dict[str, Place]:
     return {
         route.name: Place(path, variable)
         for path in sorted(folder.glob("*.py"))
-        for variable, route in _routes_of(path).items()
+        for variable, route in _routes_of(path)
     }
 
 
@@ -51,7 +51,12 @@ def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
                 )
             )
             continue
-        for route in routes.values():
+        for variable, route in routes:
+            if not variable:
+                message = f"route {route.name} is made here and then let go"
+                remedy = "Give it a name of its own, or put it into a list that has one"
+                problems.append(Problem(shown, _line_in(path, route), message, remedy))
+                continue
             if route.name in names:
                 message = f"route {route.name} is declared in {names[route.name]} already"
                 problems.append(Problem(shown, 0, message, "Give it another name"))
@@ -65,13 +70,22 @@ def load_routes(folder: Path, registry: Registry) -> list[CompiledRoute]:
     return compiled
 
 
-def _routes_of(path: Path) -> dict[str, Route]:
+def _routes_of(path: Path) -> list[tuple[str, Route]]:
+    """Every route that a module makes, with its name there or that of its list; without one where it was let go."""
     spec = importlib.util.spec_from_file_location(f"routes.{path.stem}", path)
     if spec is None or spec.loader is None:
         raise ImportError("not a Python module")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return {name: value for name, value in vars(module).items() if isinstance(value, Route)}
+    with all_made() as made:
+        spec.loader.exec_module(module)
+    found: dict[int, tuple[str, Route]] = {}  # by identity: one may have two names
+    for name, value in vars(module).items():
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, Route):
+                found.setdefault(id(one), (name, one))
+    for one in made:
+        found.setdefault(id(one), ("", one))
+    return list(found.values())
 
 
 def _line_of(error: Exception, path: Path) -> int:

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 from polars import selectors
 
+from hub.events.problem import Misconfigured
 from hub.registry.schemas import Registry, Schema
 from hub.routes import Route, col, concat_str, lit, pseudonym, when
 from hub.routes.compiler import CompiledRoute, RouteError, compile_route
-from hub.routes.loader import load_routes
+from hub.routes.loader import load_routes, places
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,11 @@ def test_unknown_types_are_named_with_the_nearest(registry: Registry) -> None:
         )
 
 
+def test_a_pattern_that_fits_nothing_is_named_though_another_fits(registry: Registry) -> None:
+    with pytest.raises(RouteError, match=r"no event type fits payments.payment.capturd; did you mean"):
+        compile_route(written(on=("payments.payment.refunded", "payments.payment.capturd")), registry)
+
+
 def test_to_and_subject_must_be_texts(registry: Registry) -> None:
     with pytest.raises(RouteError, match="`to` gives Int64, a text is needed"):
         compile_route(Route(name="x", on=("payments.payment.captured",), to=col("amount")), registry)
@@ -233,3 +239,30 @@ def test_what_reads_its_own_event_alone_is_taken(registry: Registry, expression:
 def test_the_projects_own_routes_compile(root: Path, registry: Registry) -> None:
     names = {one.route.name for one in load_routes(root / "routes", registry)}
     assert names >= {"licence-fee-paid", "own-payments", "care-referrals", "care-undelivered"}
+
+
+MODULE = """
+from hub.routes import Route, col, lit
+
+def to(party):
+    return Route(name=f"to-{party}", on=("payments.*",), to=lit(party))
+
+"""
+
+
+def test_routes_in_a_list_are_all_loaded(tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "councils.py").write_text(
+        MODULE + "first, *others = COUNCILS = [to(party) for party in 'abc']\n"
+    )
+    assert {one.route.name for one in load_routes(tmp_path, registry)} == {"to-a", "to-b", "to-c"}
+    assert {name: place.variable for name, place in places(tmp_path).items()}["to-c"] == "others"
+
+
+def test_a_route_that_its_module_lets_go_is_told_of(tmp_path: Path, registry: Registry) -> None:
+    (tmp_path / "councils.py").write_text(MODULE + "for party in 'abc':\n    council = to(party)\n")
+    with pytest.raises(Misconfigured) as told:
+        load_routes(tmp_path, registry)
+    assert [problem.message for problem in told.value.problems] == [
+        "route to-a is made here and then let go",
+        "route to-b is made here and then let go",
+    ]
