@@ -51,17 +51,23 @@ def load_hub(path: Path) -> Loaded:
     settings = load(path)
     problems: list[Problem] = []
     registry = _attempt(problems, lambda: Registry.load(settings.root / "schemas"), "schemas")
-    kinds = _attempt(problems, lambda: discover(settings.root / "connectors"), "connectors") or {}
-    fleet = _fleet(settings, kinds, problems) if kinds else Fleet({})
-    routes: list[CompiledRoute] = []
+    kinds = _attempt(problems, lambda: discover(_folder(settings, "connectors")), "connectors")
+    fleet = Fleet({}) if kinds is None else _fleet(settings, kinds, problems)
+    routes: list[CompiledRoute] | None = None
     if registry is not None:
-        try:
-            routes = load_routes(settings.root / "routes", registry)
-        except Misconfigured as error:
-            problems.extend(error.problems)
-    if problems or registry is None:
+        routes = _attempt(problems, lambda: load_routes(_folder(settings, "routes"), registry), "routes")
+    if problems or registry is None or kinds is None or routes is None:
         raise Misconfigured(problems)
     return Loaded(settings, registry, kinds, fleet, routes)
+
+
+def _folder(settings: Settings, name: str) -> Path:
+    """A folder beside `hub.yaml`. Raises Misconfigured where there is none: it would be taken for an empty one."""
+    folder = settings.root / name
+    if not folder.is_dir():
+        message = f"there is no such folder beside {settings.path.name}"
+        raise Misconfigured([Problem(f"{name}/", 0, message, "Make it, or name another file with --config")])
+    return folder
 
 
 def _attempt(problems: list[Problem], load_part: Callable[[], T], name: str) -> T | None:

@@ -138,6 +138,23 @@ def test_a_file_that_is_not_utf_8_is_named_with_its_line(project: Path) -> None:
     assert (result.exit_code, result.output) == (2, "hub.yaml:2: not UTF-8. Mend it\n")
 
 
+@pytest.mark.parametrize("folder", ["connectors", "routes"])
+def test_a_missing_folder_is_not_taken_for_an_empty_one(project: Path, folder: str) -> None:
+    shutil.rmtree(project / folder)
+    result = run("check", project)
+    remedy = "Make it, or name another file with --config"
+    told = f"{folder}/: there is no such folder beside hub.yaml. {remedy}\n"
+    assert (result.exit_code, result.output) == (2, told)
+
+
+def test_an_instance_is_not_passed_over_where_there_is_no_connector_at_all(project: Path) -> None:
+    shutil.rmtree(project / "connectors")
+    (project / "connectors").mkdir()
+    result = run("check", project)
+    assert result.exit_code == 2
+    assert "no connector named govuk_pay. Known are: none" in result.output
+
+
 def test_every_problem_is_told_at_once(project: Path) -> None:
     edit(project / "hub.yaml", "connector: govuk_pay", "connector: nothing")
     edit(project / "routes/licence_fees.py", 'col("amount")', 'col("ammount")')
