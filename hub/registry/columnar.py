@@ -128,11 +128,11 @@ class _Form:
             batch = pyruhvro.deserialize_array(bodies, self._avro)
             batch.validate(full=True)  # pyruhvro takes any bytes for text
             again = pyruhvro.serialize_record_batch(batch, self._avro, 1)[0]
+            # pyruhvro lets any item be null, so its types join no others. No cast takes the fields of a null record.
+            batch = batch.cast(self.arrow)
         except ValueError:
             return None
-        if not again.equals(pa.array(bodies, pa.binary())):
-            return None
-        return batch.cast(self.arrow)  # pyruhvro lets any item be null, so its types join no others
+        return batch if again.equals(pa.array(bodies, pa.binary())) else None
 
     def whole(self, table: pa.Table) -> pa.Table:
         """With the defaults of the fields that `table` lacks."""
