@@ -41,7 +41,7 @@ def write_config(folder: Path, root: Path, **sections: Any) -> Path:
         (folder / name).write_text(secret)
     instance = {
         "connector": "govuk_pay",
-        "poll_every_s": 1,
+        "poll_every_s": 5,  # each round is a transaction, and several such hubs idle beside each other
         "config": {"signing_secret": {"file": "signing-secret"}, "api_key": {"file": "api-key"}},
     }
     config: dict[str, Any] = {

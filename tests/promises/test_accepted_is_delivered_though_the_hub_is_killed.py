@@ -64,6 +64,6 @@ async def post(hub: LiveHub, numbers: range, accepted: set[str]) -> set[str]:
         if answer.is_success:
             accepted.add(payment)
 
-    async with httpx2.AsyncClient(timeout=10) as client:
+    async with httpx2.AsyncClient(timeout=60) as client:  # a machine that is busy is not a hub that is gone
         await asyncio.gather(*(one(client, number) for number in numbers))
     return accepted
