@@ -19,11 +19,12 @@ $(VENV)/ready: requirements.lock
 run: env
 	$(BIN)/hub up --demo
 
-# The fault laboratory by itself: it and the whole hubs that other tests keep would starve each other. The rest in the
-# order of the tree, so that what is long and alone in its file does not come last.
+# The fault laboratory and a promise about seconds by themselves: they and the whole hubs that other tests keep would
+# starve each other. The rest in the order of the tree, so that what is long and alone in its file does not come last.
+ALONE := tests/chaos tests/promises/test_it_stops_within_ten_seconds.py
 test: env lint
-	$(BIN)/pytest tests/chaos
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder --ignore tests/chaos
+	$(BIN)/pytest $(ALONE)
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder $(ALONE:%=--ignore %)
 
 # Promises that take minutes to hold: an hour's absence, a rolling restart, what hangs.
 test-long: env

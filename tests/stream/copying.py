@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from hub.delivery.dead_letter import DeadLetter
@@ -108,6 +108,13 @@ class Pair:
         parts = self.admin.list_topics(DEAD_LETTERS, timeout=30).topics[DEAD_LETTERS].partitions
         found = [one for part in parts for one in read_all(self.servers, DEAD_LETTERS, part)]
         return [one for one in found if dict(one.headers())["hub-dl-topic"] == self.source.encode()]
+
+    def caught_up(self) -> bool:
+        """Whether the group is at the end; not, while a broker that has come back does not know yet."""
+        try:
+            return self.lag() == 0
+        except KafkaException:
+            return False
 
     def lag(self) -> int:
         """How far the group is behind the end of the source, markers counted."""

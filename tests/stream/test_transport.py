@@ -295,7 +295,7 @@ async def test_a_broker_that_stops_and_comes_back_costs_nothing(
         await asyncio.to_thread(broker.kill)
         await asyncio.to_thread(broker.start)
         await feeding
-        await until(lambda: pair.lag() == 0, 60, running=[first, second])
+        await until(pair.caught_up, 60, running=[first, second])
     for part in pair.partitions:
         assert pair.copied(part) == numbers(0, 8_000)
 
