@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, ClassVar, Generic, TypeVar, get_args
 
@@ -52,6 +53,10 @@ class Instance:
     def source(self) -> str:
         """The CloudEvents `source` of its events."""
         return source_uri(self.connector, self.name)
+
+    def interval(self, every: timedelta) -> float:
+        """Seconds between the rounds of what asks `every` so often, if nothing else is configured."""
+        return self.poll_every_s or every.total_seconds()
 
 
 def _arguments(cls: type) -> Iterator[type[BaseModel]]:

@@ -70,7 +70,7 @@ class Exporting:
 
     @property
     def _every(self) -> float:
-        return self.connector.instance.poll_every_s or self.connector.every.total_seconds()
+        return self.connector.instance.interval(self.connector.every)
 
     @property
     def _overdue(self) -> bool:

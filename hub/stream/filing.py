@@ -221,7 +221,7 @@ class Filing:
             # The file in hand first, then the oldest.
             await self._take(desk, min(ready, key=lambda found: found.name != self.position.name))
             return 0
-        every = source.instance.poll_every_s or source.every.total_seconds()
+        every = source.instance.interval(source.every)
         return min(every, max(source.settled_after.total_seconds(), 0.05)) if wanted else every
 
     async def _listed(self) -> dict[str, Found]:

@@ -56,7 +56,7 @@ class Mailing:
         await desk.commit([], json.dumps(self._landed))
         if inbox.full:
             return 0
-        return self.connector.instance.poll_every_s or self.connector.every.total_seconds()
+        return self.connector.instance.interval(self.connector.every)
 
     async def end(self) -> None:
         """Nothing to release."""

@@ -39,7 +39,7 @@ class Polling:
 
     @property
     def _every(self) -> float:
-        return self.connector.instance.poll_every_s or self.connector.every.total_seconds()
+        return self.connector.instance.interval(self.connector.every)
 
     def _raw(self, page: Page) -> Iterator[Output]:
         source = self.connector
