@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hub.gateway import failures, instances, jobs, replays
 from hub.gateway.api import router
@@ -17,17 +18,29 @@ from hub.gateway.metrics import HealthMetrics, JournalMetrics
 from hub.gateway.operators import OperatorsOnly
 from hub.gateway.problems import problem
 from hub.gateway.state import Gateway
-from hub.gateway.webhooks import METHODS, Webhooks
+from hub.gateway.webhooks import PREFIX, Webhooks
 from hub.journal.database import JournalError
 from hub.registry.asgi import routes as registry_routes
 from hub.stream.ingest import KafkaAway
 
 
-def make_gateway(state: Gateway) -> Starlette:
+def make_gateway(state: Gateway) -> ASGIApp:
     """The app over its parts."""
     webhooks = Webhooks(
         state.loaded.fleet, state.ingest, state.oversight.conditions, state.config.gateway, state.health.room
     )
+    others = _others(state)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+            await webhooks(scope, receive, send)
+        else:
+            await others(scope, receive, send)
+
+    return app
+
+
+def _others(state: Gateway) -> Starlette:
     registries = JournalMetrics(state.journal), HealthMetrics(state.health)
 
     async def healthz(_: Request) -> Response:
@@ -45,11 +58,8 @@ def make_gateway(state: Gateway) -> Starlette:
         )
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
-    # Beside the API and not in it: what FastAPI does for each request is more than a webhook costs otherwise.
     return Starlette(
         routes=[
-            Route("/webhooks/{instance}", webhooks.receive, methods=METHODS),
-            Route("/webhooks/{instance}/{path:path}", webhooks.receive, methods=METHODS),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", show_metrics),

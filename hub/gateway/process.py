@@ -19,6 +19,7 @@ from hub.gateway.room import Room
 from hub.gateway.state import Gateway
 from hub.journal.queries import Queries
 from hub.loading import Loaded
+from hub.stream import memory
 from hub.stream.conditions import Conditions, KnownConditions, Oversight
 from hub.stream.controls import Controls
 from hub.stream.following import Following
@@ -133,6 +134,7 @@ class GatewayProcess:
                 await asyncio.sleep(0.02)
             if not serving.done():
                 self._runner.start()
+                memory.keep()
                 on_ready()
             await serving
             telling.cancel()

@@ -14,6 +14,7 @@ from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from hub.config import Gateway as Settings
 from hub.gateway.problems import problem
@@ -36,8 +37,8 @@ INSTANCE_LABEL = "connector_instance"
 RECEIVED = Counter("hub_webhooks_total", "Webhooks by instance and answer", [INSTANCE_LABEL, "answer"])
 ACCEPT_SECONDS = Histogram("hub_webhook_accept_seconds", "From the request's arrival to its answer")
 
-#: What a source may take or serve.
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+#: Of the path of every webhook.
+PREFIX = "/webhooks/"
 
 _REMEMBERED = 50_000
 
@@ -58,7 +59,10 @@ class _Refused(Exception):
 
 
 class Webhooks:
-    """`/webhooks/<instance>` and what is below it: to the source that takes or serves the method and path."""
+    """`/webhooks/<instance>` and what is below it: to the source that takes or serves the method and path.
+
+    An ASGI app of its own: what Starlette and FastAPI do for a request is more than a webhook costs otherwise.
+    """
 
     def __init__(
         self, fleet: Fleet, ingest: Ingest, conditions: Conditions, settings: Settings, room: Room
@@ -72,20 +76,23 @@ class Webhooks:
         self._refused_in: dict[str, int] = {}
         self._landed: OrderedDict[str, None] = OrderedDict()
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self.receive(HttpRequest(scope, receive))
+        await answer(scope, receive, send)
+
     async def receive(self, http: HttpRequest) -> Response:
         """2xx means that the record is in Kafka on every in-sync replica; anything else claims nothing."""
         with ACCEPT_SECONDS.time():
-            name = http.path_params["instance"]
+            name, _, path = http.scope["path"].removeprefix(PREFIX).partition("/")
             member = self._fleet.members.get(name)
             if member is None or not member.webhooks:
                 RECEIVED.labels("unknown", "404").inc()
                 return problem(404, "No such connector", "No connector instance of this name takes webhooks.")
-            response = await self._dispatch(http, member.webhooks)
+            response = await self._dispatch(http, f"/{path}", member.webhooks)
             RECEIVED.labels(name, str(response.status_code)).inc()
             return response
 
-    async def _dispatch(self, http: HttpRequest, sources: tuple[AnySource, ...]) -> Response:
-        path = "/" + http.path_params.get("path", "")
+    async def _dispatch(self, http: HttpRequest, path: str, sources: tuple[AnySource, ...]) -> Response:
         for source in sources:
             if source.matches(http.method, path, source.takes):
                 return await self._answered(http, path, source, takes=True)

@@ -79,6 +79,8 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
     app.unread, app.went_back = _none, _none
     #: Bytes that are worth an answer of Kafka, which otherwise waits; likewise.
     app.fetch_min_bytes = 1
+    #: Topics of which nothing is waited for, which under load are read once a second; likewise.
+    app.seldom = frozenset()
     app.agent_for = {topic: runner.name for runner, names in agents.items() for topic in names}
     for runner, names in agents.items():
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)

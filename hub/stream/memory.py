@@ -1,4 +1,4 @@
-"""How a worker's memory is looked after."""
+"""How the memory of a long-lived process is looked after."""
 
 import ctypes
 import gc
@@ -21,13 +21,21 @@ def confine() -> None:
         mallopt(_MMAP_THRESHOLD, 1 << 20)
 
 
+def keep() -> None:
+    """Once, when all is loaded: keep Python's cycle collector away from what lives for ever.
+
+    It would stop the process for a tenth of a second whenever it walks over all of that.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def settle() -> None:
-    """Once, when all is loaded: keep Python's cycle collector away from what lives for ever and from batches.
+    """`keep`, and keep the collector away from batches.
 
     A batch is some hundred thousand objects that hold no cycle and are gone when it is committed. With the
     collector's own thresholds it walks over them dozens of times, a third of the time that routing takes.
     Cycles are still found, once more than `_YOUNG` objects have piled up.
     """
-    gc.collect()
-    gc.freeze()
+    keep()
     gc.set_threshold(_YOUNG, 10, 10)

@@ -103,6 +103,7 @@ class Worker:
         if journalling:
             app.unread, app.went_back = journalling.unread, journalling.begin
         app.fetch_min_bytes = 1 if self._mine - stages_in([Role.UPKEEP]) else _WORTH
+        app.seldom = self._seldom()
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
         watched = self._watched(app, agents, polling, lambda: _ended(ingest, following))
@@ -159,6 +160,11 @@ class Worker:
             yield self._runner(routing), [topics.events(name) for name in loaded.domains]
         if journalling:
             yield self._runner(journalling), [topics.JOURNAL, topics.DEAD_LETTERS]
+
+    def _seldom(self) -> frozenset[str]:
+        """Topics whose events were routed as they were written, so that they come only to be passed over."""
+        in_order = {topics.domain_of(kind) for kind in self._loaded.engine.in_order}
+        return frozenset(topics.events(name) for name in self._loaded.domains if name not in in_order)
 
     def _runner(self, stage: Stage) -> StageRunner:
         return StageRunner(stage, self._transactor(stage.name))
