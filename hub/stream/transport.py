@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -31,18 +31,13 @@ from kafka.errors import KafkaError
 from hub.stream.client import CONNECTS_IN
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
+from hub.stream.pace import Pace
 from hub.stream.producer import Outrun
 from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
 from hub.stream.standing import Standing
 from hub.stream.transactions import go_back, named
 
 log = structlog.get_logger()
-
-#: Seconds between two fetches of one broker under load, and how many it is asked at once after a pause.
-_GATHER_S, _AT_ONCE = 0.035, 6
-
-#: How often what is read `seldom` is asked for under load, seconds.
-_SELDOM_S = 1.0
 
 #: Bytes that one fetch brings at most, of all partitions. Some hold it twice for a moment while it comes in.
 _AT_MOST = 8 << 20
@@ -60,31 +55,15 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
 
 
 class _Fetcher(fetcher.Fetcher):  # type: ignore[misc]
-    """aiokafka's fetcher, which under load asks a broker every `_GATHER_S` and no more often.
+    """aiokafka's fetcher, which takes its time as `hub.stream.pace` says."""
 
-    Every fetch asks for every partition, some 40 µs of work here and there for each, and mostly brings a record or
-    two, which then lead to a transaction of their own: so a busy hub would spend itself on asking. After a pause
-    it asks a few times at once, as one event on its way through the stages needs. Topics that are read `seldom` it
-    then leaves out but for once a second: to a fetch that waits for other topics, too, every record that comes in
-    them is a reason to look at all of them again.
-    """
-
-    def __init__(self, seldom: Set[str], *args: Any, **options: Any) -> None:
+    def __init__(self, pace: Pace, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self._due: dict[int, float] = {}
-        self._seldom = seldom
-        self._asked_for_all: dict[int, float] = defaultdict(float)
+        self._pace = pace
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
-        now = self._loop.time()
-        due = max(self._due.get(node_id, 0.0), now - _AT_ONCE * _GATHER_S)
-        self._due[node_id] = due + _GATHER_S
-        if due <= now or now >= self._asked_for_all[node_id] + _SELDOM_S:
-            self._asked_for_all[node_id] = now
-        else:
-            hurried = [(topic, places) for topic, places in request.topics if topic not in self._seldom]
-            request.topics[:] = hurried or request.topics
-        await asyncio.sleep(max(due - now, 0.0))
+        wait, request.topics[:] = self._pace.next(node_id, request.topics, self._loop.time())
+        await asyncio.sleep(wait)
         return bool(await super()._proc_fetch_request(assignment, node_id, request))
 
 
@@ -131,7 +110,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # Range, not Faust's round robin: partition n of every topic goes to one worker, so that what belongs
         # to a subject (its state, its retries) is where its events are.
         self._assignor = RangePartitionAssignor
-        consumer.Fetcher = partial(_Fetcher, self.app.seldom)
+        consumer.Fetcher = partial(_Fetcher, Pace(self.app.seldom))
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,
