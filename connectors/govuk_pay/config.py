@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from hub.sdk import ConnectorConfig
 
 # Hours: `dedup_window_days` is 90 at most, and a day longer than this.
 _FURTHEST_BACK = 24 * 89
+
+# Hours: the 90 minutes that a payer has, and more than the lag of the search and a round take.
+_LEAST_OVERLAP = 3
 
 
 class Config(ConnectorConfig):
@@ -37,12 +40,13 @@ class Config(ConnectorConfig):
     )
     overlap_hours: int = Field(
         default=72,
-        ge=1,
         le=_FURTHEST_BACK,
+        json_schema_extra={"minimum": _LEAST_OVERLAP},  # `_covers_the_time_to_pay` says why
         description=(
             "How far each reconciliation reaches back behind the last one. It must cover the lag of Pay's "
-            "search and the life of a payment until it is captured: longer where capture is delayed by days, and "
-            "`dedup_window_days` a day longer still."
+            "search and the life of a payment until it is captured or cancelled: longer where capture is delayed "
+            "by days, and `dedup_window_days` a day longer still. The search alone tells of a payment that is "
+            "cancelled within the 90 minutes to pay."
         ),
     )
     refund_overlap_hours: int = Field(
@@ -57,3 +61,13 @@ class Config(ConnectorConfig):
     timeout_seconds: float = Field(
         default=10.0, gt=0, le=120, description="How long to wait for an answer of the public API."
     )
+
+    @field_validator("overlap_hours")
+    @classmethod
+    def _covers_the_time_to_pay(cls, hours: int) -> int:
+        if hours < _LEAST_OVERLAP:
+            raise ValueError(
+                f"should be {_LEAST_OVERLAP} or more: a payer has 90 minutes, the search is late, and nothing else "
+                "tells of a payment that is cancelled meanwhile"
+            )
+        return hours

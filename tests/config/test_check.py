@@ -89,6 +89,13 @@ BROKEN = [
         "Shorten it, or raise `dedup_window_days` to 31",
     ),
     (
+        "hub.yaml",
+        "base_url: http://127.0.0.1:18461",
+        "overlap_hours: 2",
+        "hub.yaml:15",
+        "overlap_hours: Value error, should be 3 or more: a payer has 90 minutes",
+    ),
+    (
         "routes/licence_fees.py",
         'col("amount")',
         'col("ammount")',

@@ -304,6 +304,22 @@ async def test_a_refund_that_fails_ten_days_after_it_was_made_is_told(pay: PaySi
     assert told == [f"payments.refund.{verb}" for verb in ("submitted", "submitted", "failed")]
 
 
+async def test_the_shortest_overlap_finds_a_payment_that_is_cancelled_in_the_last_of_its_90_minutes(
+    pay: PaySimulator,
+) -> None:
+    pay.search_lag = timedelta(minutes=10)
+    source = poller(pay, overlap_hours=Config.model_json_schema()["properties"]["overlap_hours"]["minimum"])
+    payment_id, cursor, told = pay.create_payment("LATE", 900), None, []
+    for minute in range(0, 120, 5):
+        if minute == 90:
+            pay.fail(payment_id, "P0030")
+        items, cursor = await drain(source, cursor)
+        told += [fact.data.type for item in items for fact in source.translate(json.dumps(item).encode())]
+        pay.clock.advance(300)  # type: ignore[attr-defined]
+    await source.close()
+    assert told == [f"payments.payment.{verb}" for verb in ("created", "created", "failed")]
+
+
 async def test_a_page_past_the_end_is_an_end_and_another_404_is_a_fault_of_the_settings(
     pay: PaySimulator,
 ) -> None:
