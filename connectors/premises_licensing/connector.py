@@ -133,8 +133,8 @@ class Renewals(FileSink[Config], OutcomeSink[Config, Answer]):
         loop = asyncio.get_running_loop()
         until = loop.time() + self.config.answer_within_seconds
         while loop.time() < until:
-            if receipt := await self.find(event, key):
-                return receipt
+            if row := _whole(await self._answer(key)):
+                return _judged(row)
             await asyncio.sleep(_LOOK_S)
         answer = await self._answer(key)
         if answer is None:
@@ -142,9 +142,15 @@ class Renewals(FileSink[Config], OutcomeSink[Config, Answer]):
         return _judged(_row(answer))
 
     async def find(self, event: Event, key: str) -> Receipt | None:
-        """The answer, if there is one that is written to its end. Raises Reject where it is a refusal."""
-        answer = await self._answer(key)
-        row = _row(answer) if answer and answer.endswith((b"\n", b"\r")) else None
+        """The answer to an earlier attempt, if it can be read. Raises Reject where it is a refusal.
+
+        Whoever waited for the end of its last line may be gone: what does not grow any more counts as it is.
+        """
+        before, answer = None, await self._answer(key)
+        while answer is not None and answer != before and not _whole(answer):
+            await asyncio.sleep(_LOOK_S)
+            before, answer = answer, await self._answer(key)
+        row = _row(answer) if answer is not None else None
         return _judged(row) if row else None
 
     async def _answer(self, key: str) -> bytes | None:
@@ -160,6 +166,11 @@ class Renewals(FileSink[Config], OutcomeSink[Config, Answer]):
 
 def _answer_to(key: str) -> str:
     return f"renewal-{key}.answer.csv"
+
+
+def _whole(answer: bytes | None) -> dict[str, str] | None:
+    """The row of an answer that is written to its end."""
+    return _row(answer) if answer and answer.endswith((b"\n", b"\r")) else None
 
 
 def _row(answer: bytes) -> dict[str, str] | None:

@@ -206,12 +206,57 @@ def paid(tmp_path: Path, **settings: Any) -> tuple[Renewals, Event, Path]:
 
 async def test_an_answer_that_is_being_written_is_none_yet(tmp_path: Path) -> None:
     sink, event, place = paid(tmp_path)
-    for written in range(len(ANSWER)):
+    delivery = asyncio.create_task(sink.deliver(event, event.envelope.id))
+    while not list(tmp_path.glob("renewal-*")):
+        await asyncio.sleep(0)
+    for written in (0, 51, 70, len(ANSWER) - 1):
         place.write_bytes(ANSWER[:written])
-        assert await sink.find(event, event.envelope.id) is None
+        await asyncio.sleep(0.6)
+        assert not delivery.done()
     place.write_bytes(ANSWER)
-    found = await sink.find(event, event.envelope.id)
-    assert found is not None and found.reference == "PREM-1"
+    assert (await delivery).reference == "PREM-1"
+    await sink.close()
+
+
+async def test_an_answer_to_an_earlier_attempt_is_waited_for_as_long_as_it_grows(tmp_path: Path) -> None:
+    sink, event, place = paid(tmp_path)
+    place.touch()
+    finding = asyncio.create_task(sink.find(event, event.envelope.id))
+    with place.open("ab", buffering=0) as office:
+        for letter in ANSWER.rstrip():
+            await asyncio.sleep(0.01)
+            assert not finding.done()
+            office.write(bytes([letter]))
+    found = await finding
+    assert found is not None and found.outcome is not None
+    assert found.outcome["ContactEmail"] == "a@example.com"
+    await sink.close()
+
+
+@pytest.mark.parametrize(
+    ("left", "reference", "refused"),
+    [
+        (b"", "", ""),
+        (ANSWER[:51], "", ""),
+        (ANSWER[:70], "", ""),
+        (ANSWER.rstrip(), "PREM-1", ""),
+        (ANSWER.rstrip().replace(b"renewed", b"refused"), "", "does not renew"),
+        (ANSWER, "PREM-1", ""),
+    ],
+    ids=["empty", "header", "half a row", "no line break", "refusal without one", "whole"],
+)
+async def test_an_answer_that_a_dead_worker_did_not_live_to_judge_is_judged_before_the_renewal_goes_again(
+    tmp_path: Path, left: bytes, reference: str, refused: str
+) -> None:
+    sink, event, place = paid(tmp_path)
+    place.write_bytes(left)
+    if refused:
+        with pytest.raises(Reject, match=refused):
+            await sink.find(event, event.envelope.id)
+    else:
+        found = await sink.find(event, event.envelope.id)
+        assert (found.reference if found else "") == reference
+    assert list(tmp_path.iterdir()) == [place]
     await sink.close()
 
 
