@@ -25,7 +25,7 @@ from hub.events.generated.care import (
     ReferralRequested,
     ReferralUpdated,
 )
-from hub.sdk import Fact, Reject
+from hub.sdk import LONDON, Fact, Reject
 from hub.sdk.hl7 import Message
 
 PARTNERS = {HOSPITAL: "rxx", COUNCIL: "E08000025", WARD: "rxx", DESK: "E08000025"}
@@ -347,6 +347,59 @@ def test_a_cancellation_in_the_hour_that_london_has_twice_is_not_taken_for_an_ol
     newest = Newest()
     newest.note(_stamped("ref_i12.hl7", first))
     assert newest.overtaken(_stamped("ref_i14.hl7", stamp)) is void
+
+
+def test_what_was_passed_on_before_a_cancellation_that_seems_older_does_not_come_back() -> None:
+    newest = Newest()
+    request, update = _stamped("ref_i12.hl7", "20261025015000"), _stamped("ref_i13.hl7", "20261025015500")
+    for event in (request, update, _stamped("ref_i14.hl7", "20261025013000")):
+        assert not newest.overtaken(event)
+        newest.note(event)
+    assert newest.overtaken(request) and newest.overtaken(update)
+
+
+def test_a_new_request_that_seems_older_than_the_cancellation_opens_the_conversation_again() -> None:
+    newest = Newest()
+    request, cancel = _stamped("ref_i12.hl7", "20261025011000"), _stamped("ref_i14.hl7", "20261025015000")
+    again = _stamped("ref_i12.hl7", "20261025012000")
+    for event in (request, cancel, again):
+        assert not newest.overtaken(event)
+        newest.note(event)
+    assert newest.overtaken(request) and newest.overtaken(cancel)
+    assert not newest.overtaken(again)
+    for stamp in ("20261025014000", "20261025030000"):
+        assert not newest.overtaken(_stamped("ref_i13.hl7", stamp))
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["ref_i12.hl7", "ref_i13.hl7", "ref_i14.hl7"]), st.integers(1, 40), st.booleans()
+    ),
+    max_size=8,
+)
+
+
+@given(steps=STEPS)
+def test_in_the_hour_that_london_has_twice_nothing_is_lost_and_nothing_comes_back(
+    steps: list[tuple[str, int, bool]],
+) -> None:
+    """Messages as they were made, minutes after one another, with and without a zone, are all passed on but updates
+    of what is cancelled; after a cancellation nothing of before is passed on again."""
+    newest, moment, past, closed = Newest(), datetime(2026, 10, 25, 0, 0, tzinfo=UTC), [], False
+    for number, (name, after, zoned) in enumerate(steps):
+        moment += timedelta(minutes=after)
+        stamp = moment.astimezone(LONDON).strftime("%Y%m%d%H%M%S" + "%z" * zoned)
+        event = _stamped(name, stamp).model_copy(update={"message_id": str(number)})
+        assert newest.overtaken(event) is (closed and isinstance(event, ReferralUpdated))
+        if newest.overtaken(event):
+            continue
+        newest.note(event)
+        if isinstance(event, ReferralCancelled):
+            closed = True
+            assert all(newest.overtaken(each) for each in past)
+        else:
+            closed = closed and isinstance(event, ReferralUpdated)
+            past.append(event)
 
 
 def _stamped(name: str, stamp: str) -> Any:
