@@ -42,6 +42,11 @@ ANSWERS: dict[str, type[EventData]] = {"A": ReferralAccepted, "R": ReferralRejec
 #: What a listener takes.
 TYPES = tuple(f"{kind}^{event}" for kind in ("REF", "RRI") for event in REQUESTS)
 
+#: Segments that REF and RRI may have.
+SEGMENTS = frozenset(
+    "MSH SFT UAC MSA RF1 AUT CTD PRD PID NK1 GT1 IN1 IN2 IN3 ACC DG1 DRG AL1 PR1 OBR NTE OBX PV1 PV2".split()
+)
+
 _TIME = re.compile(
     r"(?P<day>\d{4}(?:\d\d){0,2})(?P<clock>(?<=\d{8})(?:\d\d){1,3})?(?:\.(?P<fraction>\d{1,6}))?(?P<zone>[+-]\d{4})?",
     re.ASCII,

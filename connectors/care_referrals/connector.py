@@ -189,6 +189,7 @@ class Hl7Partner(CarePartner[Config], MllpSink[Config]):
     """Sends referrals and answers to a partner over MLLP."""
 
     name = "hl7-partner"
+    segments = hl7.SEGMENTS
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)

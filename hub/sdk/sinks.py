@@ -18,9 +18,9 @@ from hub.sdk.mailbox import Letter, Mailbox
 from hub.sdk.places import FileSettings, Place
 from hub.sdk.sink import Receipt, Sink
 
-#: Codes of faults: those of HL7 table 0357, and others that are neither a name nor a person's number; a location.
-_FAULT = re.compile(r"\d{3}|[A-Z]{1,5}_?\d{1,4}", re.ASCII)
-_WHERE = re.compile(r"[A-Z][A-Z0-9]{2}(-\d{1,3})*", re.ASCII)
+#: Codes of faults: HL7 table 0357; others may be a person's number. A location begins with the name of a segment.
+_FAULT = re.compile(r"0|10[0-4]|19[89]|20[0-7]", re.ASCII)
+_WHERE = re.compile(r"([A-Z][A-Z0-9]{2})(-\d{1,3})*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +149,12 @@ class MllpSink(Sink[C], Generic[C]):
     MSH-10 must be `key` (shortened by `control_id` to the 20 characters of older versions), so that the receiver
     recognises a repeat. `AA`/`CA`: delivered, the reply is the outcome. `AE`/`CE`: set aside with the fault's
     code. `AR`/`CR`, no reply in `patience_s`, or a broken connection: again later. One connection is kept open.
-    What stands in an answer in place of a code or a location may be prose about a person, and is not told.
+    What stands in an answer in place of a code or a location may be prose about a person, and is not told: neither a
+    code of the receiver's own, nor a place in a segment that is neither in the message nor in `segments`.
     """
+
+    #: Names of segments that a message could have had: an answer may say that one of them is missing.
+    segments: ClassVar[frozenset[str]] = frozenset()
 
     #: How long to wait for an acknowledgement, seconds.
     patience_s: float = 30.0
@@ -173,11 +177,11 @@ class MllpSink(Sink[C], Generic[C]):
     async def deliver(self, event: Event, key: str) -> Receipt:
         """Send and wait for the acknowledgement of this message."""
         message = self.message(event, key)
-        sent = Message.parse(message).get("MSH-10")
+        sent = Message.parse(message)
         async with self._turn():
             try:
                 async with asyncio.timeout(self.patience_s):
-                    reply = await self._exchange(message, sent)
+                    reply = await self._exchange(message, sent.get("MSH-10"))
             except (OSError, TimeoutError, Unframed) as error:
                 await self._hang_up()
                 raise Retry(f"MLLP: {type(error).__name__}") from None
@@ -211,13 +215,16 @@ class MllpSink(Sink[C], Generic[C]):
                     return told
         raise ConnectionResetError
 
-    def _judge(self, reply: Message, sent: str) -> Receipt:
+    def _judge(self, reply: Message, sent: Message) -> Receipt:
         code, fault, where = (reply.get(place) for place in ("MSA-1", "ERR-3", "ERR-2"))
         if code in ("AA", "CA"):
-            return Receipt(sent, outcome={"code": code, "control_id": sent})
+            control_id = sent.get("MSH-10")
+            return Receipt(control_id, outcome={"code": code, "control_id": control_id})
         fault = fault if _FAULT.fullmatch(fault) else "no code"
         if code in ("AE", "CE"):
-            field = where if _WHERE.fullmatch(where) else ""
+            found = _WHERE.fullmatch(where)
+            known = found is not None and (found[1] in self.segments or sent.all(found[1]))
+            field = where if known else ""
             raise Reject(f"the receiver answered {code} ({fault})", field=field, kind="hl7")
         raise Retry(f"the receiver answered {code if code in ('AR', 'CR') else 'without a code'} ({fault})")
 

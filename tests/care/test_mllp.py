@@ -78,7 +78,10 @@ async def test_no_word_of_a_refusal_in_prose_is_told(partner: CareSimulator) -> 
     ("code", "fault", "told", "field"),
     [
         ("AE", "PID^1^3|103", "AE (103)", "PID"),
-        ("CE", "PID-3|REC_12", "CE (REC_12)", "PID-3"),
+        ("CE", "PID-3|A1234", "CE (no code)", "PID-3"),
+        ("AE", "PV1^1|100", "AE (100)", "PV1"),
+        ("AE", "LEE|999", "AE (no code)", ""),
+        ("AE", "LEE-1|104", "AE (104)", ""),
         ("AE", "LINDQVIST|LINDQVIST", "AE (no code)", ""),
         ("AE", "|9990308241", "AE (no code)", ""),
         ("AR", "|207", "AR (207)", ""),
