@@ -30,8 +30,19 @@ _ALONE = (
     " Use what works row by row, on fields that `col` names one by one, or map in `python`"
 )
 
-#: Polars says that these work row by row; what they search, their second and third input, is whole columns.
-_SEARCHES = (".is_in(", ".replace(", ".replace_strict(")
+#: Polars says that these work row by row; what they search, their second and third input, is whole columns: those of
+#: texts it refuses when events come.
+_SEARCHES = (
+    ".is_in(",
+    ".replace(",
+    ".replace_strict(",
+    ".str.contains_any(",
+    ".str.replace_many(",
+    ".str.extract_many(",  # and `find_many`
+)
+
+#: Polars says that this works row by row, and then looks for what it compares with as one does in what is sorted.
+_SORTED = ".set_sorted("
 
 
 def faults(route: Route) -> Iterator[str]:
@@ -71,9 +82,12 @@ def _by_row(expression: pl.Expr, inputs: Sequence[pl.Expr]) -> bool:
     if not inputs:
         return meta.is_literal() or meta.is_column()
     try:
+        if meta.has_multiple_outputs():  # the fields of a struct, of which it cannot tell either
+            return False
         by_row = meta.is_row_separable() and (meta.is_length_preserving() or not meta.root_names())
     except pl.exceptions.PolarsError:  # what calls Python: there Polars cannot tell
         return False
-    if not str(expression).removeprefix(str(inputs[0])).startswith(_SEARCHES):
-        return by_row
+    name = str(expression).removeprefix(str(inputs[0]))
+    if not name.startswith(_SEARCHES):
+        return by_row and not name.startswith(_SORTED)
     return by_row and not any(one.meta.root_names() for one in inputs[1:3])

@@ -204,6 +204,47 @@ OF_OTHERS = [
     selectors.string().first().str.to_lowercase(),
     pl.nth(0),
     pl.col("^refer.*$"),
+    *(
+        getattr(col("reference"), name)()
+        for name in "approx_n_unique backward_fill explode forward_fill implode is_duplicated is_first_distinct"
+        " is_last_distinct is_unique mode rank reverse rle rle_id sample shuffle unique unique_counts"
+        " value_counts".split()
+    ),
+    *(
+        getattr(col("amount"), name)()
+        for name in "cum_count cum_max cum_min cum_prod cum_sum diff hist interpolate pct_change"
+        " peak_max peak_min".split()
+    ),
+    *(col("amount").fill_null(strategy=given) for given in ("forward", "backward", "min", "max", "mean")),
+    *(getattr(col("amount"), f"ewm_{name}")(com=1) for name in ("mean", "std", "var")),
+    *(
+        getattr(col("amount"), f"rolling_{name}")(window_size=2)
+        for name in "kurtosis max mean median min rank skew std sum var".split()
+    ),
+    *(
+        getattr(col("amount"), f"rolling_{name}_by")("ce.time", window_size="2i")
+        for name in "max mean median min rank std sum var".split()
+    ),
+    col("amount").rolling_quantile(0.5, window_size=2),
+    col("amount").sum().rolling("ce.time", period="2i"),
+    col("amount").bin_quantiles(2, labels=["few", "many"]),
+    col("amount").bin_ranks(2, labels=["few", "many"]),
+    col("amount").top_k(1),
+    col("amount").bottom_k(1),
+    col("amount").index_of(7),
+    col("amount").search_sorted(7),
+    lit(7).search_sorted(col("amount")),
+    col("amount").set_sorted() > lit(7),
+    col("reference").get(0),
+    col("reference").gather([0]),
+    col("reference").sort_by("amount"),
+    col("reference").str.contains_any(col("description")),
+    col("reference").str.replace_many(col("payment_id"), lit("x")),
+    col("reference").str.replace_many(["x"], col("payment_id").str.split("/")),
+    col("reference").str.extract_many(col("description").str.split("/")),
+    col("reference").str.find_many(col("description")),
+    col("reference").str.to_date(),
+    pl.struct("reference", "currency").struct.field("*"),
 ]
 
 
@@ -224,6 +265,12 @@ def test_what_may_read_other_events_is_refused_wherever_it_stands(
         when(col("amount") > lit(5) + lit(6)).then(col("reference")).otherwise(lit(None)),
         when(col("currency").is_in(["GBP", "EUR"])).then(col("currency")).otherwise(lit("other")),
         col("reference").replace_strict({"a": "b"}, default=col("description")),
+        col("reference").str.replace_many({"/": "-"}),
+        col("reference").str.extract_many(["PREM", "TAXI"]).list.first(),
+        when(col("reference").str.contains_any(["PREM", "TAXI"])).then(col("reference")),
+        when(col("amount").is_between(1, col("ce.time"))).then(lit("few")).otherwise(lit("many")),
+        col("reference").str.split("/").list.get(0),
+        pl.struct("reference", "currency").struct.field("reference"),
         concat_str(col("reference"), col("amount").cast(pl.String), separator="/"),
         pl.coalesce("metadata.a", "metadata.b", lit("none")),
         col("reference").str.split("/").list.sort().list.first(),
