@@ -166,7 +166,7 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
 
     def supersedes(self, before: R, after: R) -> bool:
         """Whether later rows are compared with `after`, and not with `before` still: an application to renew a
-        licence, say, leaves that as it was. Pure."""
+        licence, say, leaves that as it was. Pure. What it raises is logged by its type, and counts as no."""
         return True
 
     def events(self, record: Change[R]) -> Iterator[Any]:

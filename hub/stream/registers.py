@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
+import structlog
 
 from hub.events.ids import derive
 from hub.sdk.connector import FAULT
@@ -19,6 +20,8 @@ from hub.stream.raw import raw_output
 from hub.stream.records import Output
 from hub.stream.register_cache import RegisterCache
 from hub.stream.spool import Numbered, Spool
+
+log = structlog.get_logger()
 
 #: A register may lose so many entries whatever share of it they are.
 _FEW = 10
@@ -39,6 +42,7 @@ class Registering(Filing):
         self._same: list[str] = []
         self._stored: dict[str, bytes] = {}
         self._unread = 0
+        self._doubted: set[str] = set()
 
     async def begin(self, desk: Desk) -> float:
         """Know the register as it stands."""
@@ -105,7 +109,16 @@ class Registering(Filing):
         return last if self._replaces(before, last) else before, last
 
     def _replaces(self, before: bytes, after: bytes) -> bool:
-        return self.connector.replaces(msgspec.json.decode(before), msgspec.json.decode(after))
+        """As the connector says. Where it fails, the row before stays, as where the row after does not fit."""
+        rows = msgspec.json.decode(before), msgspec.json.decode(after)
+        try:
+            return self.connector.replaces(*rows)
+        except Exception as error:  # noqa: BLE001 - of these two rows alone
+            kind = type(error).__name__
+        if kind not in self._doubted:  # once a file: it may be so with every row
+            self._doubted.add(kind)
+            log.warning("rows-not-compared", instance=self.connector.key, error=kind)
+        return False
 
     async def applied(self) -> None:
         """The copy takes over what is committed."""
@@ -140,7 +153,7 @@ class Registering(Filing):
     def _let_go(self) -> None:
         """Who reads the file again counts again."""
         super()._let_go()
-        self._unread = 0
+        self._unread, self._doubted = 0, set()
 
     def _key(self, row: Mapping[str, Any]) -> tuple[str, str]:
         """A row's key, and what is wrong with it."""

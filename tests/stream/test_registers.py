@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 from collections import Counter
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
+from structlog.testing import capture_logs
 
 from hub.sdk import Change, Fact, Instance, RegisterSource, csv_rows
 from hub.sdk.connector import FAULT
 from hub.stream import failpoints, filing, registers
 from hub.stream.failpoints import VARIABLE
 from hub.stream.register_cache import RegisterCache
+from hub.testing.in_memory import InMemory, drive
 from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance, until
 from tests.stream.test_file_drops import write
 
@@ -269,6 +272,33 @@ async def test_a_copy_that_fails_to_take_over_what_is_committed_reads_it_from_ka
             await until(archived(inbox, 2))
     assert next(calls) > 3
     assert told(changes(kafka, instance)) == differences({}, first) + differences(first, second)
+
+
+class Undecided(Register):
+    """Cannot compare with what has no date."""
+
+    def supersedes(self, before: Row, after: Row) -> bool:
+        if after.holder.startswith("undated"):
+            raise TypeError("'<' not supported between instances of 'date' and 'NoneType'")
+        return True
+
+
+async def test_a_row_that_cannot_be_compared_is_told_and_costs_neither_the_row_before_nor_the_next_registers(
+    inbox: Path, tmp_path: Path
+) -> None:
+    source = Undecided(Instance("one", "made", "E08000025"), Folder(folder=str(inbox)))
+    source.settled_after = timedelta()  # type: ignore[misc] - of this object alone
+    first, second, third = {"L1": "a", "L2": "b"}, {"L1": "undated", "L2": "undated"}, {"L1": "c"}
+    memory = InMemory()
+    with capture_logs() as logs:
+        for number, entries in enumerate((first, second, third), start=1):
+            put(inbox, f"{number}.csv", entries)
+            await drive(source, memory, tmp_path)
+    found = told(json.loads(raw.body) for raw in memory.landed(source))
+    assert found == differences({}, first) + differences(first, second) + differences(first, third)
+    warned = [(entry["event"], entry["error"]) for entry in logs if entry["log_level"] == "warning"]
+    assert warned == [("rows-not-compared", "TypeError")] * 2, "once of each register that has such rows"
+    assert "NoneType" not in str(logs)
 
 
 class Stumbling(Register):
