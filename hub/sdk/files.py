@@ -141,7 +141,8 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
     A repeat of the register that was taken last tells nothing; an older one seen again is a register like any
     other, since registers do go back. Two rows with one key: the second is set aside. A row that does not fit
     `row_model` is set aside once; what comes after it is compared with the last that fitted, and counts as added
-    where none did.
+    where none did. A row that is too large for Kafka, by itself or beside the one before it, is set aside with every
+    register, and the entry stays as it was.
 
     A register that lost more than `most_removed` of its entries is more likely cut off than true, and one that lost
     any beside rows that cannot be read, or have no key, may have them still: what it adds and changes is told, its

@@ -28,9 +28,8 @@ def raw_output(
 
     One that no topic takes is landed without its bytes, which the source has still, and set aside as unreadable.
     """
-    if len(body) > _LARGEST:
-        attributes = {**attributes, FAULT: f"a record of {len(body)} bytes, where {_LARGEST} are taken"}
-        body = b""
+    if fault := too_large(body):
+        attributes, body = {**attributes, FAULT: fault}, b""
     headers = [
         (RAW_ID, raw_id.encode()),
         (INSTANCE, source.instance.name.encode()),
@@ -38,6 +37,11 @@ def raw_output(
         *((_BESIDE + name.lower(), text.encode(errors="replace")) for name, text in attributes.items()),
     ]
     return Output(topics.raw(source.instance.connector), key.encode(), body, headers)
+
+
+def too_large(value: bytes) -> str:
+    """Why no topic takes a record of this value; empty where one does."""
+    return f"a record of {len(value)} bytes, where {_LARGEST} are taken" if len(value) > _LARGEST else ""
 
 
 def beside(headers: Iterable[tuple[str, bytes | None]], name: str) -> str:

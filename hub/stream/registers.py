@@ -16,7 +16,7 @@ from hub.sdk.rows import BadRow, encoded
 from hub.stream.filing import PORTION, Filing, Position
 from hub.stream.instances import Desk
 from hub.stream.off_loop import off_loop
-from hub.stream.raw import raw_output
+from hub.stream.raw import raw_output, too_large
 from hub.stream.records import Output
 from hub.stream.register_cache import RegisterCache
 from hub.stream.spool import Numbered, Spool
@@ -91,6 +91,9 @@ class Registering(Filing):
                 outputs += [] if passed else [self._faulty(file, line, after, fault)]
             elif passed or last == after:
                 self._same.append(key)
+            elif fault := too_large((before or b"") + after):
+                self._same.append(key)  # and stays as it is: what changed cannot be told
+                outputs.append(self._faulty(file, line, after, f"with the row before it, {fault}"))
             else:
                 self._stored[key] = entry = self._entry(before, after)
                 outputs += [self._change(file, number, key, before, after), self._cache.output(key, entry)]

@@ -301,6 +301,32 @@ async def test_a_row_that_cannot_be_compared_is_told_and_costs_neither_the_row_b
     assert "NoneType" not in str(logs)
 
 
+def noise(first: int, count: int) -> str:
+    """Text of signs from one on, which cannot be packed: Kafka takes much of what repeats itself."""
+    return "".join(map(chr, random.Random(7).choices(range(first, first + 512), k=count)))
+
+
+async def test_a_row_too_large_beside_the_one_before_is_set_aside_and_what_comes_after_is_compared_with_that(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    source = Undecided(instance, Folder(folder=str(inbox)))
+    first = {"L1": noise(0xC0, 600_000), "L2": "holder"}
+    second = {"L1": "undated" + noise(0xC0, 600_000), "L2": "another", "L3": noise(0x4E00, 800_000)}
+    third = {"L1": "somebody", "L2": "another", "L3": "a third"}
+    async with at_work(kafka, borrowed, source, tmp_path):
+        for number, entries in enumerate((first, second, third), start=1):
+            put(inbox, f"{number}.csv", entries)
+            await until(archived(inbox, number))
+    taken = {**first, "L2": "another"}
+    expected = differences({}, first) + differences(first, taken) + differences(taken, third)
+    assert told(changes(kafka, instance)) == expected
+    faults = {beside["line"]: beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside}
+    assert faults == {
+        "1": "with the row before it, a record of 2400063 bytes, where 2031616 are taken",
+        "3": "a record of 2400028 bytes, where 2031616 are taken",
+    }
+
+
 class Stumbling(Register):
     """Cannot read on, once, after so many rows; `stumbled` is called just then."""
 
