@@ -46,8 +46,9 @@ class FileDropSource(Source[C, R], Generic[C, R]):
        one transaction with how far the file was read: a worker that dies is succeeded by one that goes on after
        the last row committed, neither skipping nor repeating;
     4. the file is moved to the folder `archive` below, or to `quarantine` where it cannot be read at all: `read`
-       raised `Reject`, or anything else, which is told by its type. Rows landed before that stay landed. What has
-       another size or time by then than when it was taken is left, and taken as a new file.
+       raised `Reject`, or anything else, which is told by its type. So is one of which Kafka refuses what its
+       rows lead to. Rows landed before that stay landed. What has another size or time by then than when it was
+       taken is left, and taken as a new file.
 
     A row that cannot be read is a `BadRow`, one that does not fit `record_model` or whose `events` raise `Reject`
     likewise: each is set aside as a dead letter with its line and reason, and the rest goes on.

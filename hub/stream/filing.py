@@ -18,6 +18,7 @@ from hub.sdk.places import Found, Place, is_bare
 from hub.sdk.rows import BadRow, encoded
 from hub.stream.instances import Desk
 from hub.stream.off_loop import off_loop
+from hub.stream.producer import Refused
 from hub.stream.raw import raw_output
 from hub.stream.records import Output
 from hub.stream.spool import Numbered, Reading, Spool
@@ -97,10 +98,13 @@ class Filing:
             told = error.reason if isinstance(error, HubError) else type(error).__name__
             await self.set_aside(desk, reading.file, f"the file cannot be read: {told}")
             return
-        if rows:
-            await self._land(desk, reading, rows)
-        else:
-            await self.finish(desk, reading.file)
+        try:
+            if rows:
+                await self._land(desk, reading, rows)
+            else:
+                await self.finish(desk, reading.file)
+        except Refused as refused:  # and would be again: nothing of the portion is written
+            await self.set_aside(desk, reading.file, f"Kafka refuses what it leads to: {refused.kind}")
 
     async def end(self) -> None:
         """Let go of the file in hand, and of the place."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import secrets
 import threading
 from collections.abc import Iterable
 from datetime import timedelta
@@ -13,7 +14,7 @@ import pytest
 
 from hub.sdk import BadRow, FileDropSource, Instance, Retry, csv_rows
 from hub.sdk.connector import FAULT
-from hub.stream import filing
+from hub.stream import filing, topics
 from hub.stream.controls import Controls, control_output
 from tests.stream.at_work import (
     EMITS,
@@ -25,6 +26,7 @@ from tests.stream.at_work import (
     new_instance,
     until,
 )
+from tests.stream.test_topics import alter
 
 
 class Drop(FileDropSource[Folder, Row]):
@@ -149,6 +151,20 @@ async def test_a_file_that_cannot_be_read_goes_to_quarantine_and_the_next_is_tak
     assert list((inbox / "quarantine").glob("REF_1*"))
     faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
     assert faults == ["the file cannot be read: the file has no header"]
+
+
+async def test_a_file_that_leads_to_what_kafka_refuses_goes_to_quarantine_and_the_next_is_taken(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    alter(kafka, topics.raw(instance.connector), {"max.message.bytes": "50000"})
+    write(inbox / "REF_1.csv", [*licences(60), ("L60", secrets.token_hex(100_000))])
+    write(inbox / "REF_2.csv", licences(1, start=70))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path):
+        await until(lambda: list((inbox / "archive").glob("REF_2*")))
+    assert list((inbox / "quarantine").glob("REF_1*"))
+    told = [beside.get(FAULT, key) for key, _, beside in landed(kafka, instance)]
+    refused = "Kafka refuses what it leads to: MessageSizeTooLargeError"
+    assert told == [*(f"L{number}" for number in range(50)), refused, "L70"]
 
 
 async def test_a_worker_that_dies_within_a_file_is_succeeded_without_skip_or_repeat(
