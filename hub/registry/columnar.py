@@ -70,7 +70,7 @@ def decode_batch(
         else:
             rows.append(row)
             data.append(read)
-    return pa.RecordBatch.from_pylist(data, schema=_form(schema).arrow), rows, faults
+    return pa.RecordBatch.from_pylist(data, schema=_form(schema).read), rows, faults
 
 
 def encode_batch(schema: Schema, table: pa.Table) -> tuple[pl.Series, Faults]:
@@ -112,6 +112,8 @@ class _Form:
         bare = codec.bare(schema)
         self.prefix = codec.prefix(schema)
         self.arrow = pa.schema([_field(one) for one in bare["fields"] if has_column(one["type"])])
+        #: As which it is read: of a record that is null so are the fields, and no cast takes null for what is never so.
+        self.read = pa.schema(map(_lax, self.arrow))
         self._defaults = {
             one["name"]: one["default"]
             for one in bare["fields"]
@@ -128,8 +130,7 @@ class _Form:
             batch = pyruhvro.deserialize_array(bodies, self._avro)
             batch.validate(full=True)  # pyruhvro takes any bytes for text
             again = pyruhvro.serialize_record_batch(batch, self._avro, 1)[0]
-            # pyruhvro lets any item be null, so its types join no others. No cast takes the fields of a null record.
-            batch = batch.cast(self.arrow)
+            batch = batch.cast(self.read)  # pyruhvro lets any item be null, so its types join no others
         except ValueError:
             return None
         return batch if again.equals(pa.array(bodies, pa.binary())) else None
@@ -217,6 +218,18 @@ def has_column(kind: Any) -> bool:
 def _field(avro_field: Mapping[str, Any]) -> pa.Field:
     kind, nullable = without_null(avro_field["type"])
     return pa.field(avro_field["name"], _arrow(kind), nullable=nullable)
+
+
+def _lax(field: pa.Field) -> pa.Field:
+    """The same, where anything may be null as far down as it goes."""
+    kind = field.type
+    if pa.types.is_struct(kind):
+        kind = pa.struct(map(_lax, kind))
+    elif pa.types.is_list(kind):
+        kind = pa.list_(_lax(kind.value_field))
+    elif pa.types.is_map(kind):
+        kind = pa.map_(kind.key_field, _lax(kind.item_field))
+    return pa.field(field.name, kind)
 
 
 def without_null(kind: Any) -> tuple[Any, bool]:

@@ -172,6 +172,47 @@ def test_many_values_with_lists_may_be_of_two_versions() -> None:
     assert [row["more"] for row in plain_rows(batch)] == ["z"] * 3 + [None] + ["z"] * 96
 
 
+def part(name: str) -> list[Any]:
+    fields = [{"name": "number", "type": "long"}]
+    return ["null", {"type": "record", "name": name, "fields": fields}]
+
+
+WHOLE = {
+    "type": "record",
+    "name": "Whole",
+    "fields": [
+        {"name": "note", "type": "string"},
+        {"name": "one", "type": part("One")},
+        {"name": "some", "type": {"type": "array", "items": part("Some")}},
+        {"name": "named", "type": {"type": "map", "values": part("Named")}},
+    ],
+}
+WHOLES = [
+    {"whole": None},
+    {"whole": {"note": "a", "one": None, "some": [None], "named": {"b": None}}},
+    {
+        "whole": {
+            "note": "c",
+            "one": {"number": 7},
+            "some": [{"number": 8}, None],
+            "named": {"d": {"number": 9}},
+        }
+    },
+] * 20
+
+
+def test_a_batch_with_records_that_are_null_is_read_in_columns_like_any_other() -> None:
+    schema = schema_of({"type": "record", "fields": [{"name": "whole", "type": ["null", WHOLE]}]})
+    values = [codec.encode(schema, row) for row in WHOLES]
+    batch, _, faults = decode_batch(schema, values, Registry([]))  # which could read none of them one by one
+    assert not faults
+    assert plain_rows(batch) == WHOLES
+    values[30] += b"x"
+    batch, places, faults = decode_batch(schema, values, Registry([schema]))
+    assert [row for row, _ in faults] == [30]
+    assert plain_rows(batch) == [WHOLES[row] for row in places]
+
+
 def test_text_that_is_not_utf8_is_refused_in_a_batch_too() -> None:
     schema = schema_of({"type": "record", "name": "R", "fields": [{"name": "text", "type": "string"}]})
     good = codec.encode(schema, {"text": "abc"})
