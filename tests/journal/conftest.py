@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from hub.delivery.dead_letter import DeadLetter
+from hub.journal.database import Database
 from hub.journal.entry import Entry
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
+from hub.journal.tables import meta, metadata
 from tests.postgres import Postgres, postgres
 
 START = 1_700_000_000.0
 
 Fresh = Callable[[], Path | str]
-"""Gives where a new journal may be made; with PostgreSQL, the one before is gone."""
+"""Gives where a journal may be made, or is and holds nothing; with PostgreSQL, the one before is gone."""
 
 
 @dataclass
@@ -87,8 +90,14 @@ def server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
-    if request.param == "sqlite":
+def kind(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def fresh(kind: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    """For tests of how it is made, or that leave it broken."""
+    if kind == "sqlite":
         return lambda: tmp_path_factory.mktemp("journal") / "journal.db"
     server: Postgres = request.getfixturevalue("server")
 
@@ -99,9 +108,32 @@ def fresh(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return cleared
 
 
+@pytest.fixture(scope="session")
+def made(server: Postgres) -> Database:
+    """With its tables, which take PostgreSQL longer to make than most tests take for the rest."""
+    server.execute("CREATE DATABASE made")
+    return Database(server.url.removesuffix("postgres") + "made")
+
+
+@pytest.fixture(scope="session")
+def emptied(kind: str, request: pytest.FixtureRequest, fresh: Fresh) -> Fresh:
+    """For all others."""
+    if kind == "sqlite":
+        return fresh
+    database: Database = request.getfixturevalue("made")
+
+    def empty() -> str:
+        with database.writing() as connection:
+            for table in set(metadata.sorted_tables) - {meta}:
+                connection.execute(delete(table))
+        return database.name
+
+    return empty
+
+
 @pytest.fixture
-def where(fresh: Fresh) -> Path | str:
-    return fresh()
+def where(emptied: Fresh) -> Path | str:
+    return emptied()
 
 
 @pytest.fixture

@@ -69,18 +69,20 @@ def after(batches: Sequence[Sequence[Entry]], where: Path | str) -> dict[str, se
 @settings(max_examples=25, deadline=None)
 @given(st.lists(anything, min_size=1, max_size=8), st.data())
 def test_any_order_any_batches_and_any_repeats_end_the_same(
-    fresh: Fresh, entries: list[Entry], data: st.DataObject
+    emptied: Fresh, entries: list[Entry], data: st.DataObject
 ) -> None:
     other = data.draw(st.permutations(entries)) + data.draw(st.lists(few(entries), max_size=4))
     cut = data.draw(st.integers(0, len(other)))
     once, in_two, one_by_one = [entries], [other[:cut], other[cut:]], [[entry] for entry in other]
-    assert after(once, fresh()) == after(in_two, fresh()) == after(one_by_one, fresh())
+    assert after(once, emptied()) == after(in_two, emptied()) == after(one_by_one, emptied())
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(anything, max_size=6), min_size=1, max_size=4))
-def test_the_tallies_are_what_counting_every_step_would_say(fresh: Fresh, batches: list[list[Entry]]) -> None:
-    found = after([*batches, *batches[::-1]], fresh())
+def test_the_tallies_are_what_counting_every_step_would_say(
+    emptied: Fresh, batches: list[list[Entry]]
+) -> None:
+    found = after([*batches, *batches[::-1]], emptied())
     distinct = {msgspec.json.encode(entry): entry for batch in batches for entry in batch}
     said = Counter((entry.stage, entry.outcome) for entry in distinct.values())
     assert found["tallies"] == {(*kind, count) for kind, count in said.items()}
@@ -99,7 +101,7 @@ def trees(entries: Sequence[Entry], where: Path | str) -> tuple[list[Node], list
 @settings(max_examples=10, deadline=None)
 @given(st.data())
 def test_what_happened_in_one_instant_is_drawn_alike_in_whatever_order_it_came(
-    case: Any, fresh: Fresh, data: st.DataObject
+    case: Any, emptied: Fresh, data: st.DataObject
 ) -> None:
     fee = case().attempt
     instant = [case().accepted(0), case().translated(0), case().routed(0), fee(0, 1, 503), fee(0, 2, 200)]
@@ -109,7 +111,7 @@ def test_what_happened_in_one_instant_is_drawn_alike_in_whatever_order_it_came(
         for name in ("notice", "ledger")
     ]
     entries = [*instant, *others, fee(0, 1, 503, "solihull"), fee(0, 2, 503, "solihull")]
-    assert trees(data.draw(st.permutations(entries)), fresh()) == trees(entries, fresh())
+    assert trees(data.draw(st.permutations(entries)), emptied()) == trees(entries, emptied())
 
 
 def test_reading_the_topic_again_changes_nothing(journal: Journal, where: Path | str, case: Any) -> None:

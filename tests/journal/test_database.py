@@ -16,6 +16,12 @@ from hub.journal.database import Database, JournalAwayError, JournalError
 from hub.journal.queries import Queries
 from hub.journal.store import Journal
 from hub.journal.tables import deliveries, meta, metadata
+from tests.journal.conftest import Fresh
+
+
+@pytest.fixture
+def where(fresh: Fresh) -> Path | str:
+    return fresh()
 
 
 def _open(where: Path | str, barrier: Any, said: Any) -> None:

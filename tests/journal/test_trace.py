@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,10 +105,13 @@ def test_one_case_does_not_drag_in_the_others_of_the_same_polled_page(
     assert [child.id for child in queries.trace("raw-page")[0].children] == ["paid-1", "paid-2"]
 
 
-def test_a_case_of_thousands_of_events_is_drawn_whole(journal: Journal, queries: Queries, case: Any) -> None:
+def test_a_case_of_thousands_of_events_is_drawn_whole(
+    journal: Journal, queries: Queries, where: Path | str, case: Any
+) -> None:
+    count = 33_000 if isinstance(where, Path) else 5_000  # over 32,766, which is a limit of SQLite alone
     links = {"type": "payments.payment.captured", "correlation_id": "file", "causation_id": "raw-file"}
-    journal.apply([case(str(n)).say(n, "translate", "translated", "paid", **links) for n in range(33_000)])
-    assert len(queries.trace("file")) == 33_000
+    journal.apply([case(str(n)).say(n, "translate", "translated", "paid", **links) for n in range(count)])
+    assert len(queries.trace("file")) == count
 
 
 def test_causes_that_run_in_a_circle_lose_nothing() -> None:
