@@ -141,6 +141,8 @@ class LiveHub:
                 self.kill()
                 raise RuntimeError(f"hub up failed:\n{(self.data_dir / 'up.log').read_text()[-3000:]}")
             time.sleep(0.05)
+        for name, simulator in self.simulators.items():
+            simulator.webhook_url = f"{self.gateway}/webhooks/{name}"
 
     def kill(self) -> None:
         """`kill -9` of `hub up`: everything else of it must end by itself."""
@@ -189,8 +191,6 @@ def live_hub(
     with pays["birmingham-pay"].running(), pays["westminster-pay"].running():
         hub.start()
         try:
-            for name, pay in pays.items():
-                pay.webhook_url = f"{hub.gateway}/webhooks/{name}"
             yield hub
         finally:
             hub.stop()
