@@ -55,7 +55,10 @@ def running() -> Iterator[Run]:
         }
         with live_hub(Path(folder), ROOT, apart=True, instances={webhooks.INSTANCE: instance}) as hub:
             hub.client.post("/v1/subscriptions", {"party": webhooks.PARTY, "url": subscriber.url})
-            yield Run(hub, subscriber)
+            try:
+                yield Run(hub, subscriber)
+            finally:
+                hub.stop()  # in order: nothing of it writes any more when the folder goes
 
 
 def measure(quick: bool, say: Say, rates: tuple[int, ...] = RATES) -> dict[str, float | str]:
