@@ -1,9 +1,11 @@
-"""What an operator may rely on with dead letters: sent once, where they failed, the original kept."""
+"""What an operator may rely on with dead letters: sent once, where they failed, the original kept; by jobs that are no
+faster than asked, stopped when asked, and gone on with where they were."""
 
 from __future__ import annotations
 
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,16 +47,35 @@ def redrive(hub: LiveHub, **asked: Any) -> dict[str, Any]:
     return over(hub, meant["job"]["id"]) if meant["job"] else meant
 
 
+def begun(hub: LiveHub, **asked: Any) -> str:
+    """The id of a job that redrives."""
+    return str(hub.client.post("/v1/failures/redrive", {"dry_run": False, **asked})["job"]["id"])
+
+
+def job_of(hub: LiveHub, job_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = hub.client.get(f"/v1/jobs/{job_id}")
+    return found
+
+
 def over(hub: LiveHub, job_id: str) -> dict[str, Any]:
-    now = lambda: hub.client.get(f"/v1/jobs/{job_id}")  # noqa: E731
+    now = lambda: job_of(hub, job_id)  # noqa: E731
     assert until(lambda: now()["status"] in ("done", "cancelled")), now()
-    job: dict[str, Any] = now()
-    return job
+    return now()
 
 
-def raw_copies(hub: LiveHub, raw_id: str) -> int:
+def one_kind(hub: LiveHub, post: Post, count: int) -> str:
+    """The fingerprint of a kind of which there are so many, all open."""
+    for number in range(count):
+        post(hub, f"JOB-{number}")
+    kind = lambda: max(hub.client.get("/v1/failures")["failures"], key=lambda g: g["last_at"], default=None)  # noqa: E731
+    assert until(lambda: (kind() or {}).get("count", 0) >= count)
+    return str(kind()["fingerprint"])
+
+
+def copies(hub: LiveHub) -> Counter[str]:
+    """How often each raw record is in its topic."""
     every = [m for part in range(4) for m in read_all(hub.client_kafka, "raw.govuk_pay", part)]
-    return sum(dict(m.headers() or []).get("hub-id") == raw_id.encode() for m in every)
+    return Counter(dict(m.headers() or [])["hub-id"].decode() for m in every)
 
 
 def test_a_dead_letter_that_is_redriven_twice_is_sent_once(
@@ -67,7 +88,7 @@ def test_a_dead_letter_that_is_redriven_twice_is_sent_once(
     ends = [over(failing, job["id"]) for job in jobs if job]
     assert sum(job["sent"] for job in ends) == 1
     assert until(lambda: sorted(f["status"] for f in failures(failing, raw_id)) == ["open", "redriven"])
-    assert raw_copies(failing, raw_id) == 2
+    assert copies(failing)[raw_id] == 2
     assert failing.client.post("/v1/failures/redrive", asked)["chosen"] == 0
 
 
@@ -81,7 +102,7 @@ def test_a_dry_run_says_what_would_be_sent_and_sends_nothing(
     assert "to redrive: 1" in said
     assert "amount" in said
     assert failures(failing, raw_id)[0]["status"] == "open"
-    assert raw_copies(failing, raw_id) == 1
+    assert copies(failing)[raw_id] == 1
 
 
 def test_redriving_asks_first_and_takes_no_for_an_answer(
@@ -92,7 +113,7 @@ def test_redriving_asks_first_and_takes_no_for_an_answer(
     status, said = hub_command(failing, "failures", "redrive", "--group", letter["fingerprint"], answer="n\n")
     assert status == 1
     assert "Redrive" in said
-    assert raw_copies(failing, raw_id) == 1
+    assert copies(failing)[raw_id] == 1
 
 
 def test_dead_letters_of_one_kind_are_one_line_with_its_first_and_last(
@@ -143,7 +164,7 @@ def test_what_is_archived_is_kept_with_its_reason_and_never_sent(
     told = failing.client.get(f"/v1/failures/{letter['id']}")
     assert told["settled"]["reason"] == "a test of theirs"
     assert failing.client.post("/v1/failures/redrive", {"ids": [letter["id"]]})["chosen"] == 0
-    assert raw_copies(failing, raw_id) == 1
+    assert copies(failing)[raw_id] == 1
 
 
 def test_an_edited_event_goes_on_and_the_original_stays_as_it_was(
@@ -254,3 +275,39 @@ def test_a_delivery_to_a_subscription_that_was_deleted_is_not_redriven_to_nobody
     assert (job["sent"], job["refused"]) == (0, 1)
     assert "there no more" in job["note"]
     assert [one["status"] for one in failures(failing, payment)] == ["open"]
+
+
+def test_a_job_is_no_faster_than_asked(failing: LiveHub, broken: Post) -> None:
+    job = begun(failing, fingerprint=one_kind(failing, broken, 20), rate=10)
+    ended = over(failing, job)
+    assert ended["status"] == "done"
+    assert ended["ended_at"] - ended["started_at"] >= (ended["sent"] - 3) / 10
+
+
+def test_a_job_that_is_cancelled_leaves_the_rest_open(failing: LiveHub, broken: Post) -> None:
+    kind = one_kind(failing, broken, 20)
+    job = begun(failing, fingerprint=kind, rate=2)
+    assert until(lambda: job_of(failing, job)["sent"] >= 1)
+    stopped = failing.client.post(f"/v1/jobs/{job}/cancel", {})
+    assert stopped["status"] == "cancelled"
+    assert stopped["sent"] < 10
+    rest = failing.client.post("/v1/failures/redrive", {"fingerprint": kind})["chosen"]
+    assert rest >= 10
+    with pytest.raises(Exception, match="over"):
+        failing.client.post(f"/v1/jobs/{job}/cancel", {})
+
+
+def test_a_job_goes_on_where_it_was_though_the_hub_is_killed(
+    failing: LiveHub, broken: Post, failures: Failures
+) -> None:
+    raw = [broken(failing, f"JOB-{number}") for number in range(60)]
+    letters = [failures(failing, one)[0]["id"] for one in raw]
+    job = begun(failing, ids=letters, rate=20)
+    assert until(lambda: job_of(failing, job)["sent"] >= 10)
+    assert job_of(failing, job)["sent"] < 60
+    failing.kill()
+    failing.start()
+    assert until(lambda: job_of(failing, job)["status"] == "done"), job_of(failing, job)
+    assert job_of(failing, job)["sent"] == 60
+    found = copies(failing)
+    assert {found[one] for one in raw} == {2}
