@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from hub.testing.live import LiveHub, live_hub, until
 
 
-def test_a_dropped_journal_is_rebuilt_from_kafka(tmp_path: Path, root: Path) -> None:
-    with live_hub(tmp_path, root) as hub:
-        paid = [hub.simulators["birmingham-pay"].paid_payment(f"PREM/2026/{n}", 100) for n in range(5)]
-        hub.post("birmingham-pay", b"broken")
-        assert until(lambda: _counts(hub).get("route.routed", 0) >= 20)
-        assert until(lambda: _failures(hub) == 1)
-        before = _counts(hub)
-        hub.stop()
-        for path in hub.data_dir.glob("journal.db*"):
-            path.unlink()
-        hub.start()
-        assert until(lambda: all(_counts(hub).get(name, 0) >= count for name, count in before.items()))
-        assert _failures(hub) == 1
-        assert all(hub.client.get(f"/v1/cases/{payment}")["roots"] for payment in paid)
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[LiveHub]:
+    """A hub whose journal is ours to spoil."""
+    with live_hub(tmp_path_factory.mktemp("dropped"), root) as running:
+        yield running
 
 
-def test_a_locked_journal_holds_up_no_event_and_catches_up(tmp_path: Path, root: Path) -> None:
-    with (
-        live_hub(tmp_path, root) as hub,
-        hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber,
-    ):
+def test_a_dropped_journal_is_rebuilt_from_kafka(hub: LiveHub) -> None:
+    paid = [hub.simulators["birmingham-pay"].paid_payment(f"PREM/2026/{n}", 100) for n in range(5)]
+    hub.post("birmingham-pay", b"broken")
+    assert until(lambda: _counts(hub).get("route.routed", 0) >= 20)
+    assert until(lambda: _failures(hub) == 1)
+    before = _counts(hub)
+    hub.stop()
+    for path in hub.data_dir.glob("journal.db*"):
+        path.unlink()
+    hub.start()
+    assert until(lambda: all(_counts(hub).get(name, 0) >= count for name, count in before.items()))
+    assert _failures(hub) == 1
+    assert all(hub.client.get(f"/v1/cases/{payment}")["roots"] for payment in paid)
+
+
+def test_a_locked_journal_holds_up_no_event_and_catches_up(hub: LiveHub) -> None:
+    with hub.subscriber("E08000025", types=["licensing.fee.paid"]) as subscriber:
         lock = sqlite3.connect(hub.data_dir / "journal.db", isolation_level=None)
         lock.execute("BEGIN EXCLUSIVE")
         paid = hub.simulators["birmingham-pay"].paid_payment("PREM/2026/1", 100)
