@@ -18,8 +18,8 @@ EARLIER, SINCE = 1_000, 4_000
 AGAIN = 500
 
 
-def test_workers_that_die_in_the_middle_of_catching_up(delivering: LiveHub) -> None:
-    inbox = Inbox(delivering, BIRMINGHAM)
+def test_workers_that_die_in_the_middle_of_catching_up(hub: LiveHub) -> None:
+    inbox = Inbox(hub, BIRMINGHAM)
     earlier = inbox.put_many(EARLIER, subjects=100)
     time.sleep(0.01)  # Kafka's times are in milliseconds
     made = time.time()
@@ -27,12 +27,12 @@ def test_workers_that_die_in_the_middle_of_catching_up(delivering: LiveHub) -> N
     wanted = inbox.put_many(SINCE, subjects=400)
     new = Receiver(verifying=False)  # nobody is told the secret of a subscription that is made so
     with new.running() as url:
-        _heard_of(delivering, Subscription(id="made-earlier", party=BIRMINGHAM, url=url, created=made))
+        _heard_of(hub, Subscription(id="made-earlier", party=BIRMINGHAM, url=url, created=made))
         for progress in (1, SINCE // 4, SINCE // 2):
             assert new.wait(lambda received, enough=progress: len(received) >= enough, 60)
-            kill_workers(delivering)
+            kill_workers(hub)
         assert inbox.got(new, wanted)
-        delivering.client.delete("/v1/subscriptions/made-earlier")
+        hub.client.delete("/v1/subscriptions/made-earlier")
     assert not set(earlier) & {one.id for one in new.received}
     assert inbox.in_order(new)
     assert inbox.repeats(new) <= 3 * AGAIN
