@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -12,7 +15,10 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
-from hub.testing.live import LiveHub, live_hub, until
+from connectors.govuk_pay.simulator import PaySimulator
+from hub.cli.keys import make_keys
+from hub.gateway.client import RUNNING
+from hub.testing.live import COUNCILS, LiveHub, until, write_config
 
 CONNECTIONS = 12
 LIMITS = {
@@ -24,10 +30,26 @@ LIMITS = {
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[LiveHub]:
-    """A hub whose gateway takes on little."""
-    with live_hub(tmp_path_factory.mktemp("small"), root, gateway=LIMITS) as hub:
-        yield hub
+def small(kafka: str, tmp_path_factory: pytest.TempPathFactory, root: Path) -> Iterator[LiveHub]:
+    """A gateway that takes on little, and nothing else of its hub."""
+    folder = tmp_path_factory.mktemp("small")
+    config = write_config(folder, root, gateway=LIMITS)
+    hub = [sys.executable, "-m", "hub"]
+    shared = ["--config", str(config), "--kafka", kafka]
+    subprocess.run([*hub, "prepare", *shared], check=True)
+    make_keys(folder)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        number, (_, port) = listener.fileno(), listener.getsockname()
+        own = ["--data-dir", str(folder), "--listener", str(number)]
+        process = subprocess.Popen([*hub, "gateway", *shared, *own], pass_fds=[number])
+    (folder / RUNNING).write_text(json.dumps({"gateway": f"http://127.0.0.1:{port}"}))
+    pays = {name: PaySimulator(signing_secret="webhook_test_key") for name in COUNCILS}
+    one = LiveHub(config, folder, kafka, simulators=pays, process=process)
+    try:
+        assert until(lambda: httpx2.get(f"{one.gateway}/readyz", timeout=60).is_success)
+        yield one
+    finally:
+        one.kill()
 
 
 def half_a_webhook(hub: LiveHub, instance: str) -> socket.socket:
