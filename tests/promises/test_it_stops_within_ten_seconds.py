@@ -55,7 +55,7 @@ class Hang:
 @pytest.fixture
 def hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hang]:
     poller = tmp_path / "poller-hangs"
-    monkeypatch.setenv("HUB_FAILPOINT", f"poll.commit:hang-after:5@{poller}")
+    monkeypatch.setenv("HUB_FAILPOINT", f"poll.commit:hang@{poller}")
     made = Hang(poller)
     yield made
     made.go_on.set()
