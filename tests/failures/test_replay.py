@@ -206,13 +206,14 @@ def test_raw_records_are_translated_anew_for_a_sandbox_that_nobody_is_sent(
             _text(since),
             "--from",
             "raw",
-            "--subject",
-            "SANDBOX/1",
+            "--type",
+            "payments.payment.captured",
             "--sandbox",
             "trial",
         ),
     )
-    assert {one["compared"] for one in plan["items"]} == {"same"}
+    # Payments of other tests, found by the poller since, are told with another time than by their webhooks.
+    assert {one["compared"] for one in plan["items"] if one["subject"] == "SANDBOX/1"} == {"same"}
     job = run(replayed, tmp_path / "plan.yaml.json")
     assert job["sent"] == len(plan["items"]) >= 1
     found = inbox(replayed, "sandbox.trial")
