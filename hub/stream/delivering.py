@@ -30,9 +30,6 @@ HAND_OVER_S, STOP_S = 1.0, 2.0
 #: How long the commit after that may take, seconds.
 LAST_WORD_S = 3.0
 
-#: How long attempts that end at about the same time are waited for, to be dealt with in one go, seconds.
-_TOGETHER_S = 0.01
-
 _SWEEP_S = 60.0
 
 
@@ -183,7 +180,6 @@ class Tenure:
     async def _watch(self) -> None:
         while True:
             await self._feeding.lanes.stepped()
-            await asyncio.sleep(_TOGETHER_S)
             self._feeding.stepped()
             self.wake()
 
