@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from hub.gateway.room import Room
+from hub.stream.conditions import KnownConditions
 from hub.stream.health import Verdict
 from hub.stream.ingest import Ingest
 from hub.stream.workers import Workers, stages_of
@@ -39,6 +40,9 @@ class Health:
     data_dir: Path
     known: Callable[[], bool]
     """Whether what stands in the hub's topics is read: before that, no answer about it would be true."""
+    sinks: Sequence[str]
+    """The keys of all sinks, of which `conditions` tells; each worker tells of its own pollers."""
+    conditions: KnownConditions
 
     @property
     def ready(self) -> bool:
@@ -53,6 +57,7 @@ class Health:
         found = [("", verdict) for verdict in self._own()]
         if self.ready:  # while Kafka is away, all workers are silent, and that is not their fault
             found += self.workers.verdicts(self.partitions)
+            found += [("", verdict) for verdict in self._sinks()]
         return [{"worker": worker, **msgspec.to_builtins(verdict)} for worker, verdict in found]
 
     def _own(self) -> Iterator[Verdict]:
@@ -74,6 +79,12 @@ class Health:
                     f", after it ended with {process.ended}" * bool(process.ended)
                 )
                 yield Verdict(part=process.name, kind=process.state, told=told)
+
+    def _sinks(self) -> Iterator[Verdict]:
+        for key in self.sinks:
+            condition = self.conditions.of(key)
+            if condition.state in {"failing", "halted"}:
+                yield Verdict(part=f"sink {key}", kind=condition.state, told=condition.error)
 
     def processes(self) -> list[Process]:
         """The children of `hub up`, if it is that which runs us."""

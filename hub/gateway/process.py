@@ -62,6 +62,8 @@ class GatewayProcess:
             partitions=self._config.kafka.partitions,
             data_dir=data_dir,
             known=lambda: self._following.known,
+            sinks=[sink.key for member in loaded.fleet.members.values() for sink in member.sinks],
+            conditions=self._known,
         )
         self._state = Gateway(
             loaded=loaded,

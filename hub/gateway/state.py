@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,18 +66,9 @@ class Gateway:
             await asyncio.sleep(0.05)
         return False
 
-    def _sinks(self) -> Iterator[Verdict]:
-        """What is wrong with sinks; each worker tells of its pollers."""
-        for member in self.loaded.fleet.members.values():
-            for sink in member.sinks:
-                condition = self.known_conditions.of(sink.key)
-                if condition.state in {"failing", "halted"}:
-                    yield Verdict(part=f"sink {sink.key}", kind=condition.state, told=condition.error)
-
     async def status(self) -> dict[str, Any]:
         """How the hub is; with it counts from the journal, if that can be read."""
         report = self.health.report()
-        report["ill"] += [{"worker": "", **msgspec.to_builtins(one)} for one in self._sinks()]
         try:
             counts = await asyncio.to_thread(self.journal.counts)
             report["counts"] = msgspec.to_builtins(counts)

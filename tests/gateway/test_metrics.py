@@ -10,6 +10,7 @@ import msgspec
 from hub.gateway.health import Health
 from hub.gateway.metrics import HealthMetrics
 from hub.gateway.room import Room
+from hub.stream.conditions import KnownConditions
 from hub.stream.ingest import Ingest
 from hub.stream.workers import PollerReport, Report, Workers
 
@@ -31,6 +32,8 @@ def test_a_poller_fails_from_its_first_failure_on_and_not_while_its_next_round_i
         partitions=4,
         data_dir=tmp_path,
         known=lambda: True,
+        sinks=[],
+        conditions=KnownConditions(),
     )
     failing = {
         sample.labels["poller"]: round(sample.value, -2)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 import pytest
 from typer.testing import CliRunner
 
@@ -92,6 +93,10 @@ def test_an_operator_sees_that_an_instance_halted_and_has_it_go_on(
     assert [
         one["kind"] for one in town.client.get("/v1/status")["ill"] if one["part"] == "sink town/ledger"
     ] == ["halted"]
+    told = {"worker": "", "part": "sink town/ledger", "kind": "halted"}
+    assert told in httpx2.get(f"{town.gateway}/readyz").json()["ill"]
+    metric = 'hub_ill{kind="halted",part="sink town/ledger",worker=""} 1.0'
+    assert metric in httpx2.get(f"{town.gateway}/metrics").text.splitlines()
     ledger.have("a good day")
     town.client.post("/v1/instances/town/resume", {"reason": "a new token"})
     assert until(lambda: part()["state"] == "well")
