@@ -85,6 +85,7 @@ def _mapped(size: int, folder: Path) -> mmap.mmap:
         with tempfile.TemporaryFile(dir=folder) as file:
             os.posix_fallocate(file.fileno(), 0, size)
             return mmap.mmap(file.fileno(), size)
-    except OSError as error:
-        log.warning("marks-held-in-memory", reason=os.strerror(error.errno or 0), bytes=size)
+    except (OSError, AttributeError) as error:  # only Linux can promise the room
+        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not on this system"
+        log.warning("marks-held-in-memory", reason=reason, bytes=size)
         return mmap.mmap(-1, size)

@@ -66,6 +66,15 @@ def test_a_folder_that_cannot_be_written_costs_memory_and_no_marks(tmp_path: Pat
     assert (mark(1) in marks, mark(2) in marks) == (True, False)
 
 
+def test_a_system_that_can_promise_no_room_on_its_disk_costs_memory_and_no_marks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr("os.posix_fallocate")
+    marks = Marks(tmp_path)
+    marks.add(mark(1), 0)
+    assert (mark(1) in marks, mark(2) in marks) == (True, False)
+
+
 # -- over Kafka --------------------------------------------------------------------------------------------------
 
 
