@@ -70,7 +70,12 @@ class Delivery(_Section):
 
     allow_local: bool = Field(False, description="Accept http:// subscribers on this machine")
     speed: float = Field(1.0, gt=0, description="Divides every wait of the retry schedule; for trials")
-    timeout_s: float = Field(15.0, gt=0, le=60, description="Time limit of one delivery attempt, seconds")
+    timeout_s: float = Field(
+        15.0,
+        gt=0,
+        le=60,
+        description="Time limit of one delivery attempt, seconds; for subscriptions made from then on",
+    )
 
 
 class Journal(_Section):

@@ -19,8 +19,9 @@ _OVER = {"done": 0, "refused": 2, "failed": 1}
 def restart(data_dir: DataDir = DATA_DIR) -> None:
     """Replace the processes of a running hub one by one, with its configuration, contracts and routes read anew.
 
-    Nothing is lost, and webhooks are taken all the while. What `hub check` finds wrong is told with status 2, and
-    the hub goes on as it is. The same as SIGHUP to `hub up`.
+    Nothing is lost, and webhooks are taken all the while. The environment stays as it was at `hub up`, and so does
+    `gateway.host`. What `hub check` finds wrong is told with status 2, and the hub goes on as it is. The same as
+    SIGHUP to `hub up`.
     """
     from hub.cli.supervisor import last_rollout
     from hub.stream.broker.ownership import is_owned

@@ -56,7 +56,7 @@ def list_(config: Config = CONFIG, as_json: Json = False) -> None:
         ]
         for one in found
     ]
-    table(heads, rows, empty="no routes yet: docs/guides/routes.md says how to write one")
+    table(heads, rows, empty="no routes yet: README.md, Add a route, says how to write one")
 
 
 @app.command()

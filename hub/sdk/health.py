@@ -1,4 +1,4 @@
-"""How an instance's connection to its system is: what `hub connector status` shows and alerts ask."""
+"""How an instance's connection to its system is: what `hub connector show` shows and alerts ask."""
 
 from __future__ import annotations
 

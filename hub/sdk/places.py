@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import asyncssh
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
 
 from hub.sdk.config import ConnectorConfig
 from hub.sdk.errors import HubError, Reject, Retry, Stop
@@ -80,10 +80,21 @@ class FileSettings(ConnectorConfig):
     )
     sftp_host_key: str = Field(
         default="",
-        description="The server's public key, `ssh-ed25519 AAAA…`: a server with another one is not spoken to.",
+        validate_default=True,
+        description=(
+            "The server's public key, `ssh-ed25519 AAAA…`, needed for SFTP: a server with another one is not "
+            "spoken to."
+        ),
     )
 
     _base: Path = PrivateAttr(default_factory=Path)
+
+    @field_validator("sftp_host_key")
+    @classmethod
+    def _known(cls, key: str, info: ValidationInfo) -> str:
+        if not key and info.data.get("sftp_host"):
+            raise ValueError("needed for SFTP: without it the server could be anybody; see `ssh-keyscan`")
+        return key
 
     @classmethod
     def load(cls, instance: str, values: Mapping[str, Any], base: Path) -> Self:
@@ -253,8 +264,6 @@ class SftpPlace:
             if self._client is not None:
                 return self._client
             told = self._settings
-            if not told.sftp_host_key:
-                raise Stop("sftp_host_key is not set: the server could be anybody")
             pattern = f"[{told.sftp_host}]:{told.sftp_port}" if told.sftp_port != 22 else told.sftp_host
             key = told.sftp_private_key
             self._connection = await asyncssh.connect(

@@ -86,6 +86,14 @@ class Drop(FileDropSource[FileSettings, Row]):
     """Takes what did not change for ten seconds."""
 
 
+def test_sftp_without_the_servers_key_is_refused_before_anything_runs(tmp_path: Path) -> None:
+    where = {"folder": "/out", "sftp_host": "sftp.example.gov.uk", "sftp_user": "hub"}
+    with pytest.raises(ValidationError, match=r"(?s)sftp_host_key.*without it the server could be anybody"):
+        FileSettings.load("one", where, tmp_path)
+    assert FileSettings.load("one", {**where, "sftp_host_key": "ssh-ed25519 AAAA"}, tmp_path).sftp_host
+    assert FileSettings.load("one", {"folder": "out"}, tmp_path).sftp_host_key == ""
+
+
 @pytest.mark.parametrize(
     ("told", "complete"), [({}, [False, True]), ({"settled_after_seconds": 0}, [True, True])]
 )
