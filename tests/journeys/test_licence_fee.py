@@ -39,7 +39,11 @@ def test_what_is_not_a_licence_fee_is_not_told_as_one(hub: LiveHub) -> None:
         assert subscriber.wait(
             lambda got: any(one.attributes["type"].endswith("captured") for one in got), 30
         )
-        assert until(lambda: _states(hub, paid) <= {"delivered"})
+        captured = next(one.id for one in subscriber.received if one.attributes["type"].endswith("captured"))
+        assert until(lambda: _states(hub, captured) == {"delivered"})
+        assert hub.client.get("/v1/events", subject=paid)["items"], "the journal knows the case"
+        # What is told as a fee has the reference for its subject.
+        assert hub.client.get("/v1/events", subject="COUNCIL-TAX-1")["items"] == []
         assert not [one for one in subscriber.received if one.attributes["type"] == "licensing.fee.paid"]
 
 
