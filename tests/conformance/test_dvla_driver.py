@@ -42,7 +42,7 @@ class Council:
         self.source = self.worker()
 
     def worker(self) -> Drivers:
-        settings = self.dvla.config() | {"page_size": 2, "timeout_seconds": 0.5}
+        settings = self.dvla.config() | {"page_size": 2}
         config = Config(_env_prefix="HUB_TEST_DVLA_", **settings)  # type: ignore[call-arg]
         return Drivers(INSTANCE, config, self.dvla.clock)
 

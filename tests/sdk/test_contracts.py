@@ -63,10 +63,8 @@ def webhook_suite(source: type[PayWebhooks]) -> WebhookContract:
 
 
 def polling_suite(source: type[PaymentSearch]) -> PollingContract:
-    settings = {"page_size": 2, "timeout_seconds": 0.3}
-    return type(
-        "Suite", (PollingContract,), {"connector": source, "simulator": PaySimulator, "settings": settings}
-    )()
+    told = {"connector": source, "simulator": PaySimulator, "settings": {"page_size": 2}}
+    return type("Suite", (PollingContract,), told)()
 
 
 @pytest.mark.parametrize(
