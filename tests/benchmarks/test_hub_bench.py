@@ -12,7 +12,7 @@ from hub.cli.main import app
 
 def test_a_cluster_is_measured_with_the_configured_routes_and_left_as_it_was(kafka: str) -> None:
     client = AdminClient({"bootstrap.servers": kafka})
-    before = set(client.list_topics(timeout=10).topics)
+    before = set(client.list_topics(timeout=30).topics)
     ended = CliRunner().invoke(app, ["bench", "--kafka", kafka, "--events", "2000", "--json"])
     assert ended.exit_code == 0, ended.output
     found = json.loads(ended.stdout)
@@ -21,7 +21,7 @@ def test_a_cluster_is_measured_with_the_configured_routes_and_left_as_it_was(kaf
     assert found["events_per_second"] > 0
     assert 0 < found["accept_ms"]["p50"] <= found["accept_ms"]["p99"]
     assert 0 < found["transaction_ms"]["p50"] <= found["transaction_ms"]["p99"]
-    assert {one for one in client.list_topics(timeout=10).topics if one.startswith("hub-bench")} <= before
+    assert {one for one in client.list_topics(timeout=30).topics if one.startswith("hub-bench")} <= before
 
 
 def test_a_cluster_that_is_not_there_is_said_so() -> None:

@@ -23,7 +23,7 @@ from hub.testing.live import COUNCILS, LiveHub, until, write_config
 CONNECTIONS = 12
 LIMITS = {
     "max_in_flight": 4,
-    "body_timeout_s": 1.5,
+    "body_timeout_s": 5,
     "max_connections": CONNECTIONS,
     "max_held_bytes": 4 << 20,
 }
@@ -55,7 +55,7 @@ def small(kafka: str, tmp_path_factory: pytest.TempPathFactory, root: Path) -> I
 def half_a_webhook(hub: LiveHub, instance: str) -> socket.socket:
     """One that holds its place, since the rest of its body does not come."""
     where = urlsplit(hub.gateway)
-    line = socket.create_connection((where.hostname, where.port), timeout=10)
+    line = socket.create_connection((where.hostname, where.port), timeout=30)
     line.sendall(f"POST /webhooks/{instance} HTTP/1.1\r\nhost: hub\r\ncontent-length: 100\r\n\r\n{{".encode())
     return line
 
@@ -82,7 +82,9 @@ def test_one_that_floods_is_answered_429_and_the_others_are_served(small: LiveHu
         assert webhook(small, "westminster-pay").status_code == 202
         ill = {(one["part"], one["kind"]) for one in small.client.get("/v1/status")["ill"]}
         assert ("webhooks birmingham-pay", "overloaded") in ill
-        assert httpx2.get(f"{small.gateway}/readyz").status_code == 200, "it can take webhooks all the same"
+        assert httpx2.get(f"{small.gateway}/readyz", timeout=30).status_code == 200, (
+            "it can take webhooks all the same"
+        )
     assert until(lambda: webhook(small, "birmingham-pay").status_code == 202), "its places are free again"
 
 
@@ -90,7 +92,7 @@ def test_a_body_that_does_not_come_is_given_up(small: LiveHub) -> None:
     began = monotonic()
     with half_a_webhook(small, "birmingham-pay") as line:
         assert b" 408 " in line.recv(1024)
-    assert monotonic() - began < 10
+    assert monotonic() - began < 30
     assert until(lambda: not under_way(small))
 
 
@@ -106,7 +108,7 @@ def test_a_body_that_does_not_come_is_given_up(small: LiveHub) -> None:
 def test_a_head_that_does_not_end_is_not_read_on(small: LiveHub, begun: bytes) -> None:
     where = urlsplit(small.gateway)
     told = b""
-    with socket.create_connection((where.hostname, where.port), timeout=10) as line:
+    with socket.create_connection((where.hostname, where.port), timeout=30) as line:
         with suppress(ConnectionError):
             line.sendall(begun + b"x" * (1 << 20))
         with suppress(ConnectionError):
@@ -121,7 +123,7 @@ def test_connections_beyond_the_limit_are_turned_away_and_those_that_say_nothing
     where = urlsplit(small.gateway)
     with ExitStack() as stack:
         lines = [
-            stack.enter_context(socket.create_connection((where.hostname, where.port), timeout=10))
+            stack.enter_context(socket.create_connection((where.hostname, where.port), timeout=30))
             for _ in range(CONNECTIONS + 4)
         ]
         answers = [line.recv(1024) for line in lines]

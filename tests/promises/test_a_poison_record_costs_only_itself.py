@@ -107,7 +107,7 @@ def write_again(hub: LiveHub, raw_id: str) -> None:
         timestamp=message.timestamp()[1],
         headers=message.headers(),
     )
-    assert producer.flush(10) == 0
+    assert producer.flush(30) == 0
 
 
 def raw_records(hub: LiveHub, raw_id: str) -> list[Message]:
@@ -154,7 +154,7 @@ def plant(hub: LiveHub, lane: Lane) -> dict[Origin, str]:
             found[message.topic(), message.partition(), message.offset()] = stage  # type: ignore[attr-defined]
 
         producer.produce(topic, value, lane.subject.encode(), headers=list(headers.items()), on_delivery=told)
-    producer.flush(10)
+    assert producer.flush(30) == 0
     assert len(found) == len(places)
     return found
 

@@ -87,12 +87,14 @@ def test_a_gateway_that_comes_meanwhile(broker: EmbeddedBroker, beside: LiveHub)
         ready = lambda: httpx2.get(f"{hub.gateway}/readyz", timeout=30).status_code  # noqa: E731
         assert until(lambda: ready() == 503), "it answers"
         assert post() == 503
-        assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
+        assert httpx2.get(f"{hub.gateway}/healthz", timeout=30).status_code == 200
         with pytest.raises(ClientError, match="not read yet"):
             hub.client.get("/v1/subscriptions")
         assert {"kafka", "gateway"} <= {one["part"] for one in hub.client.get("/v1/status")["ill"]}
         broker.start()
-        assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 200, HEALED_S)
+        assert until(
+            lambda: httpx2.get(f"{hub.gateway}/readyz", timeout=HEALED_S).status_code == 200, HEALED_S
+        )
         assert until(lambda: post() == 202, HEALED_S)
         assert until(lambda: len(subscriber.received) > 0, 30)
         assert len(hub.client.get("/v1/subscriptions")["subscriptions"]) == 1, "and knows what it knew"
@@ -125,8 +127,8 @@ def goes_and_comes(hub: LiveHub, away: Callable[[], None], back: Callable[[], No
             told, until_then = [], time.monotonic() + seconds
             while time.monotonic() < until_then or len(told) < 20:
                 told.append(post(1))
-            assert httpx2.get(f"{hub.gateway}/readyz").status_code == 503
-            assert httpx2.get(f"{hub.gateway}/healthz").status_code == 200
+            assert httpx2.get(f"{hub.gateway}/readyz", timeout=30).status_code == 503
+            assert httpx2.get(f"{hub.gateway}/healthz", timeout=30).status_code == 200
         finally:
             back()
         returned = time.monotonic()
@@ -134,7 +136,9 @@ def goes_and_comes(hub: LiveHub, away: Callable[[], None], back: Callable[[], No
         # At once, and not after a time limit each: judged by the middle one, since the machine is shared.
         assert median(took for _, took in told) < AT_ONCE_S
         assert until(lambda: post(1)[0] == 202, HEALED_S)
-        assert until(lambda: httpx2.get(f"{hub.gateway}/readyz").status_code == 200, HEALED_S)
+        assert until(
+            lambda: httpx2.get(f"{hub.gateway}/readyz", timeout=HEALED_S).status_code == 200, HEALED_S
+        )
         assert until(lambda: post(2)[0] == 202, 1), "and it stays"
         heard = lambda: [one.data.get("refunded_total") or 0 for one in subscriber.received]  # noqa: E731
         assert until(lambda: claimed <= set(heard()), 30), (claimed, heard(), time.monotonic() - returned)

@@ -62,7 +62,9 @@ class Borrowed:
 
     def _join(self) -> Consumer:
         settings = {"bootstrap.servers": self._kafka, "group.id": self.group, "enable.auto.commit": False}
-        consumer = Consumer(settings | {"session.timeout.ms": 6_000})
+        # Nobody polls while a test has it, and however long that takes it is not to leave its group.
+        settings |= {"session.timeout.ms": 30_000, "max.poll.interval.ms": 86_400_000}
+        consumer = Consumer(settings)
         consumer.subscribe([topics.CONNECTORS])
         while len(consumer.assignment()) < PARTITIONS:
             consumer.poll(0.1)

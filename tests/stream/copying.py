@@ -123,7 +123,7 @@ class Pair:
         consumer = Consumer({"bootstrap.servers": self.servers, "group.id": "lag"})
         try:
             ends = {
-                place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=10)[1]
+                place: consumer.get_watermark_offsets(TopicPartition(*place), timeout=30)[1]
                 for place in places
             }
         finally:

@@ -28,7 +28,7 @@ def test_topics_are_made_as_declared_and_making_them_again_changes_nothing(kafka
             topics.ensure(kafka, declared)
     assert not told
     client = AdminClient({"bootstrap.servers": kafka})
-    found = client.list_topics(timeout=10).topics
+    found = client.list_topics(timeout=30).topics
     assert {each.name: len(found[each.name].partitions) for each in declared} == {
         "raw.topics_test": 3,
         "events.topics-test": 3,
@@ -91,7 +91,7 @@ def test_one_that_kafka_does_not_make_is_told_with_the_remedy(kafka: str) -> Non
 def settings_of(kafka: str, topic: str) -> dict[str, str]:
     resource = ConfigResource(ResourceType.TOPIC, topic)
     client = AdminClient({"bootstrap.servers": kafka})
-    found = client.describe_configs([resource])[resource].result(10)
+    found = client.describe_configs([resource])[resource].result(30)
     return {name: entry.value for name, entry in found.items()}
 
 
@@ -102,4 +102,4 @@ def alter(kafka: str, topic: str, settings: dict[str, str]) -> None:
     ]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
     client = AdminClient({"bootstrap.servers": kafka})
-    client.incremental_alter_configs([resource])[resource].result(10)
+    client.incremental_alter_configs([resource])[resource].result(30)
