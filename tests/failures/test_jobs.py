@@ -71,10 +71,12 @@ def runner(kafka: str, work: Callable[[Picker], Work] = lambda _: Copying()) -> 
     assert until(lambda: jobs.known)
     running = JobRunner(kafka, jobs, works)
     running.start()
-    yield jobs
-    assert running.broken == []
-    running.close()
-    following.close()
+    try:
+        yield jobs
+        assert running.broken == []
+    finally:
+        running.close()
+        following.close()
 
 
 @pytest.fixture

@@ -102,14 +102,16 @@ def running(world: World) -> Iterator[Jobs]:
         }
 
     runner = JobRunner(world.kafka, jobs, works, world.queries.settle)
-    stage = Thread(target=world.run)
+    stage = Thread(target=world.run, daemon=True)
     stage.start()
     runner.start()
-    yield jobs
-    runner.close()
-    world.over.set()
-    stage.join()
-    following.close()
+    try:
+        yield jobs
+    finally:
+        world.over.set()
+        runner.close()
+        stage.join()
+        following.close()
 
 
 def redrive(world: World, jobs: Jobs, *letters: str) -> str:

@@ -36,7 +36,7 @@ def _open(where: Path | str, barrier: Any, said: Any) -> None:
 def test_processes_that_start_together_all_open_a_new_journal(where: Path | str) -> None:
     processes = multiprocessing.get_context("spawn")
     barrier, said = processes.Barrier(4), processes.Queue()
-    started = [processes.Process(target=_open, args=(where, barrier, said)) for _ in range(4)]
+    started = [processes.Process(target=_open, args=(where, barrier, said), daemon=True) for _ in range(4)]
     for process in started:
         process.start()
     assert [said.get(timeout=60) for _ in started] == ["opened"] * 4
@@ -54,14 +54,16 @@ def test_readers_see_whole_batches_while_one_writes(journal: Journal, where: Pat
         seen.append(sum(queries.counts().outcomes.values()))
         queries.close()
 
-    readers = [threading.Thread(target=read) for _ in range(3)]
+    readers = [threading.Thread(target=read, daemon=True) for _ in range(3)]
     for reader in readers:
         reader.start()
-    for number in range(40):
-        journal.apply(case(str(number)).whole())
-    done.set()
-    for reader in readers:
-        reader.join()
+    try:
+        for number in range(40):
+            journal.apply(case(str(number)).whole())
+    finally:
+        done.set()
+        for reader in readers:
+            reader.join()
     assert set(seen) <= set(range(0, 241, 6))
     assert seen.count(240) >= 3
 

@@ -35,8 +35,10 @@ def one_batch(hub: LiveHub) -> Iterator[None]:
     """What is written meanwhile is read in one go: the worker stands still, for less than its group waits."""
     worker = worker_of(hub)
     os.kill(worker, signal.SIGSTOP)
-    yield
-    os.kill(worker, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        os.kill(worker, signal.SIGCONT)
 
 
 def test_in_the_middle_of_a_batch_and_of_its_subject(hub: LiveHub, lanes: list[Lane]) -> None:

@@ -71,11 +71,13 @@ def kept_frozen(pid: int) -> Iterator[None]:
             while not over.wait(0.01):
                 os.kill(pid, signal.SIGSTOP)
 
-    thread = threading.Thread(target=freeze)
+    thread = threading.Thread(target=freeze, daemon=True)
     thread.start()
-    yield
-    over.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def test_with_a_hanging_subscriber_a_hanging_poller_and_a_kafka_of_its_own_that_does_not_end(
