@@ -63,13 +63,11 @@ def over(hub: LiveHub, job_id: str) -> dict[str, Any]:
     return now()
 
 
-def one_kind(hub: LiveHub, post: Post, count: int) -> str:
-    """The fingerprint of a kind of which there are so many, all open."""
-    for number in range(count):
-        post(hub, f"JOB-{number}")
-    kind = lambda: max(hub.client.get("/v1/failures")["failures"], key=lambda g: g["last_at"], default=None)  # noqa: E731
-    assert until(lambda: (kind() or {}).get("count", 0) >= count)
-    return str(kind()["fingerprint"])
+def one_kind(hub: LiveHub, post: Post, failures: Failures, count: int) -> str:
+    """The fingerprint of a kind of which there are so many, all open; those of other tests may be among them."""
+    posted = [post(hub, f"JOB-{number}") for number in range(count)]
+    (kind,) = {failures(hub, one)[0]["fingerprint"] for one in posted}
+    return str(kind)
 
 
 def copies(hub: LiveHub) -> Counter[str]:
@@ -277,15 +275,17 @@ def test_a_delivery_to_a_subscription_that_was_deleted_is_not_redriven_to_nobody
     assert [one["status"] for one in failures(failing, payment)] == ["open"]
 
 
-def test_a_job_is_no_faster_than_asked(failing: LiveHub, broken: Post) -> None:
-    job = begun(failing, fingerprint=one_kind(failing, broken, 20), rate=10)
+def test_a_job_is_no_faster_than_asked(failing: LiveHub, broken: Post, failures: Failures) -> None:
+    job = begun(failing, fingerprint=one_kind(failing, broken, failures, 20), rate=10)
     ended = over(failing, job)
-    assert ended["status"] == "done"
+    assert (ended["status"], ended["sent"] >= 20) == ("done", True)
     assert ended["ended_at"] - ended["started_at"] >= (ended["sent"] - 3) / 10
 
 
-def test_a_job_that_is_cancelled_leaves_the_rest_open(failing: LiveHub, broken: Post) -> None:
-    kind = one_kind(failing, broken, 20)
+def test_a_job_that_is_cancelled_leaves_the_rest_open(
+    failing: LiveHub, broken: Post, failures: Failures
+) -> None:
+    kind = one_kind(failing, broken, failures, 20)
     job = begun(failing, fingerprint=kind, rate=2)
     assert until(lambda: job_of(failing, job)["sent"] >= 1)
     stopped = failing.client.post(f"/v1/jobs/{job}/cancel", {})
@@ -302,12 +302,12 @@ def test_a_job_goes_on_where_it_was_though_the_hub_is_killed(
 ) -> None:
     raw = [broken(failing, f"JOB-{number}") for number in range(60)]
     letters = [failures(failing, one)[0]["id"] for one in raw]
-    job = begun(failing, ids=letters, rate=20)
+    job = begun(failing, ids=letters, rate=5)
     assert until(lambda: job_of(failing, job)["sent"] >= 10)
     assert job_of(failing, job)["sent"] < 60
     failing.kill()
     failing.start()
-    assert until(lambda: job_of(failing, job)["status"] == "done"), job_of(failing, job)
+    assert until(lambda: job_of(failing, job)["status"] == "done", 60), job_of(failing, job)
     assert job_of(failing, job)["sent"] == 60
     found = copies(failing)
     assert {found[one] for one in raw} == {2}

@@ -12,7 +12,6 @@ import pytest
 from typer.testing import CliRunner
 
 from hub.cli.main import app
-from hub.stream.broker.ports import free_port
 from hub.testing.live import LiveHub, live_hub, until
 from tests.journeys.town_ledger.simulator import LedgerSimulator
 
@@ -23,7 +22,7 @@ FEE, BOOKED = "licensing.fee.paid", "payments.refund.submitted"
 @pytest.fixture(scope="module")
 def ledger() -> Iterator[LedgerSimulator]:
     simulator = LedgerSimulator(seed=7)
-    with simulator.running(free_port()):
+    with simulator.running():
         yield simulator
 
 
@@ -34,7 +33,6 @@ def town(tmp_path_factory: pytest.TempPathFactory, root: Path, ledger: LedgerSim
     (folder / "connectors").mkdir()
     (folder / "connectors" / "govuk_pay").symlink_to(root / "connectors" / "govuk_pay")
     (folder / "connectors" / "town_ledger").symlink_to(Path(__file__).parent / "town_ledger")
-    os.environ["HUB_TOWN_LEDGER_URL"] = ledger.url
     sinks = {"town": {"connector": "town_ledger", "party": BIRMINGHAM, "config": {"ledger_url": ledger.url}}}
     with live_hub(
         folder, root, os.environ.get("HUB_TEST_KAFKA", "embedded"), workers=2, more_instances=sinks
