@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hub.registry.schemas import Registry
 from hub.stream.broker import open_broker
 from hub.testing.live import LiveHub, live_hub
 from tests import simulated_time
@@ -20,6 +21,12 @@ ROOT = Path(__file__).parent.parent
 def root() -> Path:
     """The project's root."""
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def registry(root: Path) -> Registry:
+    """The contracts of the project."""
+    return Registry.load(root / "schemas")
 
 
 @pytest.fixture(scope="session")

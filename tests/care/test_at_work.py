@@ -10,7 +10,8 @@ from connectors.nhs_mesh.connector import MeshLetters
 from connectors.nhs_mesh.simulator import MeshSimulator
 from hub.sdk import Instance, Retry
 from hub.sdk.clock import Clock
-from tests.stream.at_work import Borrowed, at_work, landed, new_instance, until
+from tests.stream.at_work import Borrowed, at_work, landed, new_instance
+from tests.stream.copying import until
 
 
 def _source(simulator: MeshSimulator, instance: Instance, cls: type[MeshLetters] = MeshLetters) -> Any:

@@ -31,11 +31,6 @@ PAID = {
 }
 
 
-@pytest.fixture(scope="module")
-def registry(root: Path) -> Registry:
-    return Registry.load(root / "schemas")
-
-
 @pytest.fixture
 def fee_paid() -> type[EventData]:
     return model_for("licensing.fee.paid")

@@ -129,6 +129,7 @@ def workers(hub: LiveHub) -> list[int]:
 def kill_workers(hub: LiveHub) -> None:
     """All at once, as SIGKILL does it; returns when others are there in their place."""
     doomed = set(workers(hub))
+    assert doomed
     for pid in doomed:
         os.kill(pid, signal.SIGKILL)
     assert until(lambda: len(workers(hub)) >= len(doomed) and not doomed & set(workers(hub)))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from hub.config import HubConfig
 from hub.delivery.dead_letter import DeadLetter
@@ -31,6 +30,8 @@ from hub.stream.runner import StageRunner
 from hub.stream.topics import Topic
 from hub.stream.transactions import Transactor
 from tests.routes.test_engine import REGISTRY, captured
+from tests.stream.at_work import alter
+from tests.stream.copying import until
 
 KIND, PARTY, TOPIC = "payments.payment.captured", "E99999999", "events.in-order"
 INBOX = topics.inbox(PARTY)
@@ -45,9 +46,9 @@ async def test_what_kafka_refuses_is_not_overtaken_and_goes_first_once_it_is_men
     _limit(kafka, 20_000)
     async with _routing(kafka, tmp_path):
         _send(kafka, [_payment(1, "a"), _payment(LARGE, "a"), _payment(3, "a"), _payment(4, "b")])
-        await _until(lambda: _came(kafka) == [1, 4])
+        await until(lambda: _came(kafka) == [1, 4])
         _send(kafka, [_payment(5, "a"), _payment(6, "b")])
-        await _until(lambda: _came(kafka) == [1, 4, 6])
+        await until(lambda: _came(kafka) == [1, 4, 6])
         letters = _letters(kafka)
         assert [reason.partition(" ")[0] for reason, _ in letters] == ["Kafka", "waits", "waits"]
         _limit(kafka, 1 << 20)
@@ -56,10 +57,10 @@ async def test_what_kafka_refuses_is_not_overtaken_and_goes_first_once_it_is_men
             known = len(_letters(kafka))
             ends = known + len(_came(kafka)) + len(redriven)
             _send(kafka, [_again(message) for message in reversed(redriven)])
-            await _until(lambda ends=ends: len(_letters(kafka)) + len(_came(kafka)) == ends)
+            await until(lambda ends=ends: len(_letters(kafka)) + len(_came(kafka)) == ends)
             redriven = [message for _, message in _letters(kafka)[known:]]
         _send(kafka, [_payment(7, "a")])
-        await _until(lambda: _came(kafka)[-1:] == [7])
+        await until(lambda: _came(kafka)[-1:] == [7])
     assert _came(kafka) == [1, 4, 6, LARGE, 3, 5, 7]
 
 
@@ -132,14 +133,4 @@ def _letters(kafka: str) -> list[tuple[str, Any]]:
 
 def _limit(kafka: str, size: int) -> None:
     """The most that the inbox takes of one record, bytes."""
-    entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, INBOX, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": kafka})
-    for done in admin.incremental_alter_configs([resource]).values():
-        done.result(30)
-
-
-async def _until(check: Callable[[], bool], timeout: float = 30) -> None:
-    async with asyncio.timeout(timeout):
-        while not await asyncio.to_thread(check):
-            await asyncio.sleep(0.05)
+    alter(kafka, INBOX, {"max.message.bytes": str(size)})

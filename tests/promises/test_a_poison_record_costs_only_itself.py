@@ -18,7 +18,7 @@ from hub.stream.reading import read_all
 from hub.testing.live import LiveHub, until
 from tests.chaos.payloads import Payloads
 from tests.chaos.truth import CAPTURED, REFUNDED, Lane
-from tests.promises.test_a_repeat_has_one_effect import worker_of
+from tests.promises.inbox import workers
 
 PARTY, INSTANCE = "E08000025", "birmingham-pay"
 MESSAGES = 10
@@ -33,7 +33,7 @@ def lanes() -> list[Lane]:
 @contextmanager
 def one_batch(hub: LiveHub) -> Iterator[None]:
     """What is written meanwhile is read in one go: the worker stands still, for less than its group waits."""
-    worker = worker_of(hub)
+    (worker,) = workers(hub)
     os.kill(worker, signal.SIGSTOP)
     try:
         yield

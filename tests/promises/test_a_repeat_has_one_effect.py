@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import uuid
 from collections import Counter
 
@@ -12,6 +9,7 @@ from hub.stream.reading import read_all
 from hub.testing.live import LiveHub, until
 from tests.chaos.payloads import Payloads
 from tests.chaos.truth import CAPTURED, REFUNDED, Lane
+from tests.promises.inbox import kill_workers
 
 PARTY = "E08000025"
 
@@ -26,9 +24,7 @@ def test_a_webhook_that_comes_twice_and_again_after_a_worker_died(hub: LiveHub) 
         }
         post(hub, captured * 2)
         assert until(lambda: subjects <= came(CAPTURED))
-        worker = worker_of(hub)
-        os.kill(worker, signal.SIGKILL)
-        assert until(lambda: worker_of(hub) not in (0, worker))
+        kill_workers(hub)
         post(hub, captured)
         post(hub, refunded)  # behind the repeats: once these have come, those have been judged
         assert until(lambda: subjects <= came(REFUNDED))
@@ -51,11 +47,3 @@ def post(hub: LiveHub, bodies: list[bytes]) -> None:
     """All are accepted: that they are repeats is found out later."""
     for body in bodies:
         assert hub.post("birmingham-pay", body).status_code == 202
-
-
-def worker_of(hub: LiveHub) -> int:
-    """The worker's process, or 0 while there is none."""
-    assert hub.process is not None
-    command = ["pgrep", "-P", str(hub.process.pid), "-f", "hub worker"]
-    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
-    return int(found[0]) if found else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pytest
 
 from hub.stream.reading import read_all
 from hub.testing.live import LiveHub, live_hub, until
+from tests.promises import inbox
 from tests.promises.test_accepted_is_delivered_though_the_hub_is_killed import post
 
 POSTED = 2_000
@@ -54,7 +54,7 @@ async def _post_with_faults(hub: LiveHub, accepted: set[str]) -> list[str]:
     for number, (progress, fault) in enumerate(((300, "killed"), (800, "frozen"), (1_400, "killed"))):
         while len(accepted) < progress:
             await asyncio.sleep(0.01)
-        victims = _workers(hub)
+        victims = inbox.workers(hub)
         victim = victims[number % len(victims)]
         if fault == "killed":
             os.kill(victim, signal.SIGKILL)
@@ -65,14 +65,6 @@ async def _post_with_faults(hub: LiveHub, accepted: set[str]) -> list[str]:
         done.append(fault)
     await posting
     return done
-
-
-def _workers(hub: LiveHub) -> list[int]:
-    assert hub.process is not None
-    found = subprocess.run(
-        ["pgrep", "-P", str(hub.process.pid), "-f", "hub worker"], capture_output=True, text=True, check=True
-    )
-    return [int(pid) for pid in found.stdout.split()]
 
 
 def _ids(hub: LiveHub, topic: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The project's own registry, a folder of contracts to break, and plain values for any Avro type."""
+"""A folder of contracts to break, and plain values for any Avro type."""
 
 from __future__ import annotations
 
@@ -13,12 +13,6 @@ import pytest
 from hub.registry.schemas import Registry, Schema
 
 Change = Callable[[str, Callable[[dict[str, Any]], Any]], Path]
-
-
-@pytest.fixture(scope="session")
-def registry(root: Path) -> Registry:
-    """The contracts of the project."""
-    return Registry.load(root / "schemas")
 
 
 @pytest.fixture

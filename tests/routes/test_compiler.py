@@ -15,12 +15,6 @@ from hub.routes import Route, col, concat_str, lit, pseudonym, when
 from hub.routes.compiler import CompiledRoute, RouteError, compile_route
 from hub.routes.loader import load_routes, places
 
-
-@pytest.fixture(scope="module")
-def registry(root: Path) -> Registry:
-    return Registry.load(root / "schemas")
-
-
 FEE = {
     "council": col("ce.party"),
     "licence_reference": col("reference"),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -84,15 +81,6 @@ async def test_a_jwt_is_made_for_each_request_and_can_be_verified_with_the_secre
         key = OctKey.import_key(SECRET.get_secret_value())
         assert jwt.decode(token, key).claims == {"iss": "service", "iat": int(moment[0])}
         moment[0] += 40
-
-
-def test_mesh_tokens_are_those_of_the_specification(samples: Path) -> None:
-    for one in json.loads((samples / "nhs_mesh" / "vectors" / "authorization.json").read_text()):
-        made = datetime.strptime(one["timestamp"], "%Y%m%d%H%M").replace(tzinfo=UTC)
-        auth = MeshToken(
-            one["mailbox_id"], SecretStr(one["password"]), SecretStr(one["shared_key"]), made.timestamp
-        )
-        assert auth.token(one["nonce"], one["nonce_count"]) == one["authorization"]
 
 
 async def test_a_mesh_token_is_never_used_twice() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -11,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from hub.config import HubConfig
 from hub.events.generated.payments import PaymentCreated
@@ -49,6 +55,19 @@ def make_topics(kafka: str, **partitions: int) -> None:
     asked = [NewTopic(name, count, 1) for name, count in partitions.items() if name not in known]
     for future in client.create_topics(asked).values() if asked else ():
         future.result(30)
+
+
+def alter(
+    kafka: str, name: str, settings: Mapping[str, str], kind: ResourceType = ResourceType.TOPIC
+) -> None:
+    """Change settings of a topic, or of a broker, as an operator does; all others stay as they are."""
+    entries = [
+        ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
+        for setting, value in settings.items()
+    ]
+    resource = ConfigResource(kind, name, incremental_configs=entries)
+    client = AdminClient({"bootstrap.servers": kafka})
+    client.incremental_alter_configs([resource])[resource].result(30)
 
 
 class Borrowed:
@@ -122,13 +141,6 @@ def landed(kafka: str, instance: Instance) -> list[tuple[str, Any, Mapping[str, 
             value = message.value()
         found.append((message.key().decode(), value, attributes_of(message.headers())))
     return found
-
-
-async def until(done: Any, timeout: float = 30) -> None:
-    """Return once `done()` holds; it may block."""
-    async with asyncio.timeout(timeout):
-        while not await asyncio.to_thread(done):
-            await asyncio.sleep(0.02)
 
 
 EMITS = (PaymentCreated,)

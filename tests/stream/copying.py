@@ -185,8 +185,8 @@ async def copying(
             await asyncio.wait_for(app.stop(), 10)
 
 
-async def until(check: Callable[[], bool], timeout: float = 30, running: Sequence[Running] = ()) -> None:
-    """Wait until `check` holds, asked in a thread; fails when a worker dies meanwhile."""
+async def until(check: Callable[[], object], timeout: float = 30, running: Sequence[Running] = ()) -> None:
+    """Wait until `check` holds, asked in a thread, so that it may block; fails when a worker dies meanwhile."""
     deadline = asyncio.get_running_loop().time() + timeout
     while not await asyncio.to_thread(check):
         for one in running:

@@ -21,12 +21,12 @@ from tests.stream.at_work import (
     Borrowed,
     Folder,
     Row,
+    alter,
     at_work,
     landed,
     new_instance,
-    until,
 )
-from tests.stream.test_topics import alter
+from tests.stream.copying import until
 
 
 class Drop(FileDropSource[Folder, Row]):

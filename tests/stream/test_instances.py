@@ -26,7 +26,8 @@ from hub.stream.polling import Polling
 from hub.stream.records import Fence, Output, Place
 from hub.stream.transactions import Transactor
 from hub.testing.in_memory import Died, InMemory, drive
-from tests.stream.at_work import Row, until
+from tests.stream.at_work import Row
+from tests.stream.copying import until
 
 PLACE: Place = (topics.CONNECTORS, 0)
 

@@ -8,7 +8,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from hub.sdk import ConnectorConfig, Fact, Page, PollingSource
-from tests.stream.at_work import EMITS, Borrowed, Row, at_work, landed, new_instance, until
+from tests.stream.at_work import EMITS, Borrowed, Row, at_work, landed, new_instance
+from tests.stream.copying import until
 
 
 class Register(PollingSource[ConnectorConfig, Row]):

@@ -21,7 +21,8 @@ from hub.stream import failpoints, filing, registers
 from hub.stream.failpoints import VARIABLE
 from hub.stream.register_cache import RegisterCache
 from hub.testing.in_memory import InMemory, drive
-from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance, until
+from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance
+from tests.stream.copying import until
 from tests.stream.test_file_drops import write
 
 

@@ -119,11 +119,6 @@ class Register(ExportSink[Config]):
         return Receipt("taken")
 
 
-@pytest.fixture(scope="module")
-def registry(root: Path) -> Registry:
-    return Registry.load(root / "schemas")
-
-
 @dataclass
 class World:
     """A party's inbox, and one sink of one instance."""

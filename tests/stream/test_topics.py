@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType
 from structlog.testing import capture_logs
 
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured
 from hub.stream import topics
 from hub.stream.records import MAX_BYTES
+from tests.stream.at_work import alter
 
 DAY_MS = 86_400_000
 
@@ -93,13 +94,3 @@ def settings_of(kafka: str, topic: str) -> dict[str, str]:
     client = AdminClient({"bootstrap.servers": kafka})
     found = client.describe_configs([resource])[resource].result(30)
     return {name: entry.value for name, entry in found.items()}
-
-
-def alter(kafka: str, topic: str, settings: dict[str, str]) -> None:
-    entries = [
-        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
-        for name, value in settings.items()
-    ]
-    resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    client = AdminClient({"bootstrap.servers": kafka})
-    client.incremental_alter_configs([resource])[resource].result(30)

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import ResourceType
 
 from hub.stream.broker.embedded import EmbeddedBroker
 from hub.stream.reading import read_all
 from hub.stream.records import Record
+from tests.stream.at_work import alter
 from tests.stream.copying import Pair, Running, copying, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -178,7 +179,7 @@ async def test_holes_that_compaction_left_are_no_gaps(broker: EmbeddedBroker, tm
         "delete.retention.ms": "0",
     }
     pair = Pair(broker.address, 1, source=compacting)
-    _configure(pair.admin, ResourceType.BROKER, "1", "log.cleaner.backoff.ms", "50")
+    alter(broker.address, "1", {"log.cleaner.backoff.ms": "50"}, ResourceType.BROKER)
     # Every second record is overwritten by the next such, the last of them in a later segment.
     pair.feed(numbers(0, 300), key=lambda value: b"same" if int(value) % 2 else value)
     left = [*numbers(0, 300)[::2], b"299"]
@@ -326,20 +327,13 @@ async def test_a_broker_that_answers_nothing_slows_the_reading_and_no_more_waits
 # -- for these tests ---------------------------------------------------------------------------------------------
 
 
-def _delete_before(pair: Pair, offset: int) -> None:
 def _records_taken(worker: Running) -> int:
     return sum(len(batch.records) for batch in worker.stage.taken)
 
 
+def _delete_before(pair: Pair, offset: int) -> None:
     """As retention would."""
     for done in pair.admin.delete_records([TopicPartition(pair.source, 0, offset)]).values():
-        done.result(30)
-
-
-def _configure(admin: AdminClient, kind: ResourceType, name: str, setting: str, value: str) -> None:
-    entry = ConfigEntry(setting, value, incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(kind, name, incremental_configs=[entry])
-    for done in admin.incremental_alter_configs([resource]).values():
         done.result(30)
 
 
