@@ -27,7 +27,6 @@ _NAMES = [
     "Neville St Clair",
 ]
 _POSTCODES = ["NW1 6XE", "SW1A 2AA", "B1 1BB", "M1 1AE", "CF10 1EP", "EC1A 1BB", "L1 8JQ"]
-_LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
 _STARTED = 1_790_000_000_000_000  # microseconds since 1970
 _PART = 60_000  # events that one call writes at most
 

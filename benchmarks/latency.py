@@ -23,6 +23,7 @@ import uvloop
 from benchmarks import alone, stages, webhooks
 from benchmarks.costs import busy_seconds, cpu_seconds, parts_of
 from benchmarks.load import Sender, Sent, poisson
+from benchmarks.shares import milliseconds
 from benchmarks.taker import Taker, taker
 from hub.testing.live import LiveHub, live_hub, until
 
@@ -139,8 +140,12 @@ def _judge(
         for answer, due, status in zip(sent.answered, sent.intended, sent.status, strict=True)
         if status == 202
     )
-    figures = {f"latency_{name}_ms_at_{rate}": _ms(waited, share) for name, share in PERCENTILES.items()}
-    figures |= {f"accept_{name}_ms_at_{rate}": _ms(answered, share) for name, share in PERCENTILES.items()}
+    figures = {
+        f"latency_{name}_ms_at_{rate}": milliseconds(waited, share) for name, share in PERCENTILES.items()
+    }
+    figures |= {
+        f"accept_{name}_ms_at_{rate}": milliseconds(answered, share) for name, share in PERCENTILES.items()
+    }
     return figures | {
         f"latency_events_at_{rate}": len(expected),
         f"latency_refused_at_{rate}": len(expected) - len(answered),
@@ -149,13 +154,6 @@ def _judge(
         f"latency_unexpected_at_{rate}": len(came.keys() - expected.keys()),
         f"latency_latest_send_ms_at_{rate}": round(sent.latest * 1000, 1),
     }
-
-
-def _ms(ordered: list[float], share: float) -> float:
-    """The smallest value that `share` of all do not exceed, in milliseconds."""
-    if not ordered:
-        return float("inf")
-    return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000, 1)
 
 
 def _me() -> int:

@@ -45,14 +45,14 @@ def bench(
     golden = Golden(loaded.routes, places(folder), loaded.registry, loaded.settings.config.parties)
     given = golden.events(folder)
     if not given:
-        raise fail(f"{folder}: no golden case gives an event; write one (`hub route test` says how)")
+        fail(f"{folder}: no golden case gives an event; write one (`hub route test` says how)")
     try:
         with _cluster(kafka) as servers:
             found = _measured(servers, loaded, given, events)
     except BrokerError as error:
-        raise fail(str(error)) from None
+        fail(str(error))
     except Unmeasurable as error:
-        raise fail(f"Kafka: {error}. Is it well, and may we make topics?") from None
+        fail(f"Kafka: {error}. Is it well, and may we make topics?")
     if as_json:
         show(found)
         return

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from hub.cli.client import Client, show
-from hub.cli.options import DATA_DIR, DataDir, Json
+from hub.cli.options import DATA_DIR, DataDir, Json, moment
 from hub.cli.tables import plain
 
 app = typer.Typer(help="Events: find one, follow a case, watch what passes.", no_args_is_help=True)
@@ -22,12 +22,18 @@ def search(
     type: Annotated[str, typer.Option(help="Event type or pattern, such as payments.*")] = "*",
     party: Annotated[str, typer.Option(help="Party, such as E08000025.")] = "",
     subject: Annotated[str, typer.Option(help="The entity, such as a payment id.")] = "",
+    source: Annotated[str, typer.Option(help="Who says so, such as /connectors/govuk_pay/town.")] = "",
+    state: Annotated[str, typer.Option(help="What happened last, such as routed or delivered.")] = "",
+    since: Annotated[str, typer.Option(help="First seen from then on: 2026-11-24T09:00Z, or 3h ago.")] = "",
+    until: Annotated[str, typer.Option(help="And before that time.")] = "",
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 50,
     data_dir: DataDir = DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """Events, newest first."""
-    page = Client(data_dir).get("/v1/events", type=type, party=party, subject=subject, limit=limit)
+    asked = {"type": type, "party": party, "subject": subject, "source": source, "state": state}
+    times = {name: moment(text) for name, text in (("since", since), ("until", until)) if text}
+    page = Client(data_dir).get("/v1/events", **asked, **times, limit=limit)
     if as_json:
         show(page)
         return

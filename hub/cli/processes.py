@@ -119,7 +119,7 @@ def prepare(kafka: Kafka = "", config: Config = CONFIG) -> None:
         except Misconfigured as error:
             problems = list(error.problems)
         except BrokerError as error:
-            raise fail(str(error)) from None
+            fail(str(error))
     for problem in problems:
         typer.echo(str(problem))
     if problems:

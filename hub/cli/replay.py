@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +12,7 @@ import typer
 
 from hub.cli.client import RUNNING, Client, fail, show
 from hub.cli.jobs import Rate, Wait, follow
-from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir, Json
+from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir, Json, moment
 
 if TYPE_CHECKING:
     from hub.stream.replay import Asked, Plan
@@ -23,7 +22,6 @@ app = typer.Typer(
 )
 
 _SHOWN = 10
-_SPANS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 @app.command("plan")
@@ -63,8 +61,8 @@ def plan_(
         fail("--from: events or raw")
     asked = Asked(
         source=source,
-        since=_moment(since),
-        until=_moment(until),
+        since=moment(since),
+        until=moment(until),
         types=tuple(types or ("*",)),
         party=party,
         subject=subject,
@@ -148,18 +146,6 @@ def _check(asked: Asked, routes: Iterable[str], parties: Iterable[str]) -> None:
         fail(f"{asked.to} is not a party of this hub")
     if asked.sandbox and not SANDBOX.fullmatch(asked.sandbox):
         fail("--sandbox: lower-case letters, digits and hyphens")
-
-
-def _moment(text: str) -> float:
-    """A time, or how long ago it was, as epoch seconds."""
-    number, unit = text[:-1], text[-1:]
-    if unit in _SPANS and number.replace(".", "", 1).isdigit():
-        return (datetime.now(UTC) - timedelta(**{_SPANS[unit]: float(number)})).timestamp()
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        fail(f"{text}: neither a time such as 2026-11-24T09:00Z nor a span such as 3h")
-    return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
 def _write(plan: Plan, path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from hub.delivery.subscription import AddressError, Subscription, check_types, check_url, secrets_of
 from hub.gateway.state import Gateway
-from hub.journal.queries import NotFound
+from hub.journal.queries import Filters, NotFound
 from hub.stream import topics
 from hub.stream.records import Output
 
@@ -118,14 +118,21 @@ async def search_events(
     type: str = "*",
     party: str = "",
     subject: str = "",
+    source: str = "",
+    having: Annotated[str, Query(alias="state")] = "",
+    since: float | None = None,
+    until: float | None = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: str = "",
 ) -> Any:
-    """Events by type pattern, party and subject, newest first."""
+    """Events by type pattern, party, subject, source, state and first time (epoch seconds), newest first."""
+    filters: Filters = {"type": type, "party": party, "subject": subject, "source": source, "state": having}
+    if since is not None:
+        filters["since"] = since
+    if until is not None:
+        filters["until"] = until
     try:
-        page = await asyncio.to_thread(
-            state.journal.search, type=type, party=party, subject=subject, limit=limit, cursor=cursor
-        )
+        page = await asyncio.to_thread(state.journal.search, limit=limit, cursor=cursor, **filters)
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
     return msgspec.to_builtins(page)

@@ -20,7 +20,7 @@ PROCESSES = "processes.json"
 
 
 class Process(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A child of `hub up`. `state` is starting, running, waiting or stopped; `ended` is how it ended last."""
+    """A child of `hub up`. `state` is starting, running or waiting; `ended` is how it ended last."""
 
     name: str
     state: str

@@ -36,8 +36,6 @@ class Filters(TypedDict, total=False):
     """The latest outcome."""
     since: float
     until: float
-    id_prefix: str
-    """How the id begins; finds raw records as well."""
 
 
 class Queries:
@@ -214,12 +212,8 @@ class Queries:
 
 
 def _conditions(filters: Filters) -> list[ColumnElement[bool]]:
-    wanted: list[ColumnElement[bool]] = []
-    pattern, prefix = filters.get("type", "*"), filters.get("id_prefix", "")
-    if prefix:
-        wanted.append(events.c.id.startswith(prefix, autoescape=True))
-    else:
-        wanted.append(events.c.type != "")  # only raw records have none
+    wanted = [events.c.type != ""]  # only raw records have none
+    pattern = filters.get("type", "*")
     if pattern not in ("", "*"):
         plain = pattern.replace("/", "//").replace("%", "/%").replace("_", "/_")
         wanted.append(events.c.type.like(plain.replace("*", "%"), escape="/"))

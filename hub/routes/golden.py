@@ -38,11 +38,6 @@ class Report:
     problems: tuple[Problem, ...]
     missing: tuple[Problem, ...]
 
-    @property
-    def all_problems(self) -> tuple[Problem, ...]:
-        """Every problem but missing cases, one after the other."""
-        return (*self.problems, *(f.problem for result in self.results for f in result.findings))
-
 
 class _Unusable(Exception):
     def __init__(self, reason: str, remedy: str, *inner: str) -> None:

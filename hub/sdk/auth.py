@@ -194,15 +194,6 @@ class ClientCredentials(Login):
         super().__init__(now)
         self._url, self._client, self._scope = token_url, client, scope
 
-    @classmethod
-    def with_secret(
-        cls, token_url: str, client_id: str, secret: SecretStr, scope: str = ""
-    ) -> ClientCredentials:
-        """The client names itself and its secret in the form."""
-        return cls(
-            token_url, lambda: {"client_id": client_id, "client_secret": secret.get_secret_value()}, scope
-        )
-
     def token_request(self) -> httpx2.Request:
         """The form of the grant."""
         client = self._client() if callable(self._client) else self._client

@@ -124,7 +124,7 @@ class Connector(Generic[C]):
     @property
     def credential_expires(self) -> float:
         """When the credential in use ends, epoch seconds; 0 for never or unknown. Shown to operators."""
-        return self._http.health.credential_expires if self._http is not None else 0.0
+        return self._http.credential_expires if self._http is not None else 0.0
 
     async def close(self) -> None:
         """Called once when the hub stops, on the loop that used it; release what was opened, then call `super`."""

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 import httpx2
 
 from hub.sdk.errors import HubError, Reject, Retry, Stop
-from hub.sdk.health import Health
 from hub.sdk.limits import Breaker, RateLimit
 
 _RETRYABLE = frozenset({408, 425, 429})
@@ -103,7 +102,8 @@ class Http:
     ) -> None:
         self._policy = policy or Policy()
         self.auth = auth
-        self.health = Health()
+        self.credential_expires = 0.0
+        """When the credential that was used last ends, epoch seconds; 0 for never or unknown."""
         self._client = httpx2.AsyncClient(
             base_url=base_url,
             headers=dict(headers or {}),
@@ -178,15 +178,13 @@ class Http:
             raise self._noted(error) from None
 
     def _went_well(self, response: httpx2.Response) -> None:
-        self.health.good()
-        self.health.credential_expires = float(getattr(self.auth, "expires", 0) or 0)
+        self.credential_expires = float(getattr(self.auth, "expires", 0) or 0)
         if self._policy.breaker:
             self._policy.breaker.worked()
         if self._policy.limit:
             self._policy.limit.heard(response.headers)
 
     def _noted(self, error: E) -> E:
-        self.health.bad(error.reason)
         if isinstance(error, Retry) and self._policy.breaker:
             self._policy.breaker.failed()
         return error

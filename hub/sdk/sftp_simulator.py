@@ -6,10 +6,8 @@ import asyncio
 import csv
 import hashlib
 import io
-import os
 import secrets
 import tempfile
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -32,10 +30,9 @@ LOGIN, CUT, BUSY, GONE = "login refused", "connection cut", "busy", "gone while 
 class SftpSimulator(Simulator):
     """One user's folder, `/drop`, on an SFTP server with a key of its own, at `sftp_host`.
 
-    `drop` leaves a file as a careful sender does, under another name first; `drop_slowly` as a careless one does.
-    `files` are those there, by path below the folder. Faults, per read, login or file listed: `login refused`,
-    `connection cut`, `busy`, `gone while listed`, `hang`. A subclass that speaks HTTP too adds `serve_http` to its
-    `listeners`.
+    `drop` leaves a file as a careful sender does, under another name first. `files` are those there, by path below
+    the folder. Faults, per read, login or file listed: `login refused`, `connection cut`, `busy`, `gone while
+    listed`, `hang`. A subclass that speaks HTTP too adds `serve_http` to its `listeners`.
     """
 
     bad_days: ClassVar[dict[str, dict[str, float]]] = {
@@ -77,12 +74,6 @@ class SftpSimulator(Simulator):
         partial = self.folder / f".{name}"
         partial.write_bytes(body)
         partial.rename(self.folder / name)
-
-    def drop_slowly(self, name: str, body: bytes, share: float) -> None:
-        """Write the first `share` of a file under its final name; `drop` finishes it."""
-        (self.folder / name).write_bytes(body[: int(len(body) * share)])
-        now = time.time()
-        os.utime(self.folder / name, (now, now))
 
     def files(self, folder: str = "") -> dict[str, bytes]:
         """What lies in the folder, or in one below."""

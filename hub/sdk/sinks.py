@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -238,8 +238,3 @@ class MllpSink(Sink[C], Generic[C]):
 
 async def _once(body: bytes) -> AsyncIterator[bytes]:
     yield body
-
-
-def csv_safe(values: Iterable[str]) -> list[str]:
-    """Texts as they may stand in a CSV file that a person opens in a spreadsheet: none is taken for a formula."""
-    return [f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text for text in values]

@@ -24,7 +24,7 @@ from hub.sdk.errors import HubError, Retry, Stop
 from hub.stream import failpoints, topics
 from hub.stream.conditions import Oversight
 from hub.stream.reading import KafkaLog, Log
-from hub.stream.records import Batch, Fence, Output, Positions
+from hub.stream.records import Batch, Fence, Output, Place, Positions
 from hub.stream.transactions import Transactor
 
 log = structlog.get_logger()
@@ -32,8 +32,6 @@ log = structlog.get_logger()
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 300.0
 
 _UNWRITTEN = "what came is not in Kafka yet, which takes no transaction"
-
-Place = tuple[str, int]
 
 
 class Cursor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -23,7 +23,7 @@ How a stage asks, per batch and, where `held.quiet` is false, per record and ord
         outputs += held.passed(place, record)              # beside what it led to
 
 A first failure makes a quiet partition loud in the middle of a batch: results of later records of that subject
-at that place, computed already, are then thrown away (`held.blocked` tells of which).
+at that place, computed already, are then thrown away.
 """
 
 from __future__ import annotations
@@ -137,10 +137,6 @@ class Parked:
             self._held[batch.partition] = held
         return Held(batch.topic, batch.partition, held[1], self._ordered)
 
-    def blocked(self, place: str, subject: str, batch: Batch) -> str | None:
-        """The id of the dead letter that a subject waits for at a place, or None."""
-        return self.of(batch).blocked(place, subject)
-
     def forget(self, batches: Iterable[Batch]) -> None:
         """These batches were not committed: what they changed is read again."""
         for batch in batches:
@@ -162,11 +158,6 @@ class Held:
     def quiet(self) -> bool:
         """Whether nothing is parked here: no record needs to be asked about."""
         return not self._gates
-
-    def blocked(self, place: str, subject: str) -> str | None:
-        """The id of the dead letter that a subject waits for, or None."""
-        gate = self._gates.get((self._topic, place, subject))
-        return gate.park if gate else None
 
     def given_up(self) -> list[Output]:
         """Call first: gives up gates of places that are no longer ordered."""

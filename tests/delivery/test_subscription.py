@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.delivery.signing import derive_secret
-from hub.delivery.subscription import Subscription, check_types, matcher, secrets_of
+from hub.delivery.subscription import OVERLAP_S, Subscription, check_types, matcher, secrets_of
 
 MASTER = bytes(range(32))
 NOW = 1_700_000_000.0
@@ -77,11 +77,11 @@ def test_a_malformed_pattern_is_refused_with_an_example(types: tuple[str, ...]) 
 
 
 def test_both_secrets_are_valid_until_the_overlap_ends() -> None:
-    rotated = subscription().rotated(NOW, overlap_s=60)
+    rotated = subscription().rotated(NOW)
     old, new = derive_secret(MASTER, "s1", 1), derive_secret(MASTER, "s1", 2)
     assert secrets_of(subscription(), MASTER, NOW) == (old,)
-    assert secrets_of(rotated, MASTER, NOW + 59.9) == (new, old)
-    assert secrets_of(rotated, MASTER, NOW + 60) == (new,)
+    assert secrets_of(rotated, MASTER, NOW + OVERLAP_S - 0.1) == (new, old)
+    assert secrets_of(rotated, MASTER, NOW + OVERLAP_S) == (new,)
 
 
 def test_a_second_rotation_within_the_overlap_drops_the_oldest_secret() -> None:

@@ -252,17 +252,18 @@ def test_another_worker_knows_what_is_parked_and_a_batch_that_fell_through_parks
     stage.ill = {b"1"}
 
     stage.take(batch.records, mine.of(batch))  # type: ignore[arg-type]
-    assert mine.blocked(ROUTE, subject.decode(), batch)
+    later = One(subject, b"2", offset=1)
+    assert mine.of(batch).turn(ROUTE, later) is Turn.WAIT  # type: ignore[arg-type]
     mine.forget([batch])  # it did not commit
-    assert mine.blocked(ROUTE, subject.decode(), batch) is None
+    assert mine.of(batch).turn(ROUTE, later) is Turn.GO  # type: ignore[arg-type]
 
     writer.write(stage.take(batch.records, mine.of(batch)))  # type: ignore[arg-type]
     other = Parked(kafka, {ROUTE})
-    assert other.blocked(ROUTE, subject.decode(), batch) == next(reversed(stage.letters))
+    assert other.of(batch).turn(ROUTE, later) is Turn.WAIT  # type: ignore[arg-type]
     stage.ill.clear()
     passed = stage.take([stage.again(next(reversed(stage.letters)), 1)], other.of(batch))
     writer.write(passed)
     assert (TOPIC, ROUTE, subject.decode()) not in read_gates(kafka, 0)
-    later = Batch(TOPIC, 0, batch.records, Fence("g", 2, "m"))
-    assert Parked(kafka, {ROUTE}).blocked(ROUTE, subject.decode(), later) is None
+    again = Batch(TOPIC, 0, batch.records, Fence("g", 2, "m"))
+    assert Parked(kafka, {ROUTE}).of(again).turn(ROUTE, later) is Turn.GO  # type: ignore[arg-type]
     assert msgspec.json.decode(passed[0].key) == [TOPIC, ROUTE, subject.decode()]

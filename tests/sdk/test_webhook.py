@@ -47,6 +47,13 @@ def test_an_empty_secret_admits_nobody() -> None:
         Request({"x-signature": signed}, _BODY).require_hmac("X-Signature", SecretStr(""))
 
 
+def test_a_key_in_a_header_is_that_key_and_no_other() -> None:
+    Request({"x-api-key": "ours"}, _BODY).require_header("X-Api-Key", SecretStr("ours"))
+    for given_text, secret in (("", "ours"), ("our", "ours"), ("é\udcff", "ours"), ("", "")):
+        with pytest.raises(Unauthorised, match="X-Api-Key"):
+            Request({"x-api-key": given_text}, _BODY).require_header("X-Api-Key", SecretStr(secret))
+
+
 @pytest.mark.parametrize(
     ("record", "found"),
     [

@@ -41,19 +41,18 @@ def open_broker(
     setting: str,
     data_dir: Path,
     *,
-    port: int | None = None,
     say: Say = lambda _: None,
     throughput: bool = False,
 ) -> Broker:
     """`embedded`, `testcontainers` or `host:port[,host:port…]`; it answers when this returns.
 
-    `data_dir`, `port` and `throughput` are for the embedded one; `say` is told of what takes long, and of what is
+    `data_dir` and `throughput` are for the embedded one; `say` is told of what takes long, and of what is
     known to be wrong with a version. Raises BrokerError with a remedy.
     """
     if setting == "embedded":
         from hub.stream.broker.embedded import EmbeddedBroker
 
-        broker = EmbeddedBroker(data_dir, port=port, say=say, throughput=throughput)
+        broker = EmbeddedBroker(data_dir, say=say, throughput=throughput)
         broker.start()
         return broker
     if setting == "testcontainers":
