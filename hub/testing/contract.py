@@ -91,7 +91,7 @@ class Contract(Suite):
     def test_a_required_field_of_another_shape_is_named(self) -> None:
         source = self.made()
         if is_hl7(self.records()[0].body):
-            return  # its fields have one shape, text
+            pytest.skip("fields of HL7 v2 have one shape, text")
         for path in self.required():
             edited = self._edited(path, lambda node, name: node.__setitem__(name, ["x"]))
             assert self._rejected(source, edited).field.startswith(".".join(path))

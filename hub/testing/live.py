@@ -93,7 +93,7 @@ class LiveHub:
     simulators: dict[str, PaySimulator] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     _client: tuple[str, Client] | None = None
-    _http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=10, trust_env=False))
+    _http: httpx2.Client = field(default_factory=lambda: httpx2.Client(timeout=30, trust_env=False))
 
     @property
     def client(self) -> Client:
@@ -112,6 +112,11 @@ class LiveHub:
     def client_kafka(self) -> str:
         """Kafka's address."""
         return str(json.loads((self.data_dir / "hub.json").read_text())["kafka"])
+
+    def logs(self) -> str:
+        """All that `hub up` and its processes have said."""
+        files = [self.data_dir / "up.log", *sorted((self.data_dir / "logs").glob("*.log"))]
+        return "".join(file.read_text(errors="replace") for file in files)
 
     def start(self, timeout: float = 150) -> None:
         """Start, and return once it takes events: a hub gives its Kafka a minute, and then its processes one."""

@@ -66,6 +66,8 @@ class SinkContract(Suite):
                 assert simulator.effects().total() == 1, fault
 
     async def test_a_refused_credential_stops_the_instance_and_tells_no_secret(self) -> None:
+        if not self.halting:
+            pytest.skip("no fault of this system is a refused credential")
         for fault in self.halting:
             async with self._world(fault) as (_, sink):
                 (event, *_) = self._events()
@@ -74,6 +76,8 @@ class SinkContract(Suite):
                 self.assert_no_secret(sink, str(caught.value))
 
     async def test_what_the_system_refuses_is_set_aside(self) -> None:
+        if not self.refusing:
+            pytest.skip("no fault of this system is a refusal of one event")
         for fault in self.refusing:
             async with self._world(fault) as (_, sink):
                 (event, *_) = self._events()
@@ -99,7 +103,7 @@ class SinkContract(Suite):
     async def test_what_came_of_a_delivery_becomes_declared_events(self) -> None:
         async with self._world() as (_, sink):
             if not isinstance(sink, OutcomeSink):
-                return
+                pytest.skip("nothing comes of a delivery here")
             for event in self._events():
                 receipt = await sink.deliver(event, event.envelope.id)
                 assert receipt.outcome is not None, "the receipt tells no outcome"
