@@ -83,7 +83,7 @@ def test_the_payer_gets_one_email_and_its_receipt_closes_the_case(
             "perm-fail@simulator.notify",
             "rowan.ashby@example.com",
         ]
-        assert "example.com" not in (hub.data_dir / "up.log").read_text()
+        assert "example.com" not in hub.logs()
 
 
 def test_on_a_bad_day_nobody_is_written_to_twice_and_nobody_is_forgotten(
@@ -119,4 +119,4 @@ def test_a_fee_renews_the_licence_and_the_receipt_of_an_email_to_the_licensee_cl
     report = LicenceFees(players).play(hub)
     assert report.right, report
     assert report.expected == 2 * 5 * 4 + 5 * 5 + 1
-    assert "example.com" not in (hub.data_dir / "up.log").read_text()
+    assert "example.com" not in hub.logs()

@@ -42,5 +42,5 @@ def test_a_disqualified_drivers_licences_leave_the_national_database_and_only_th
         print(f"from DVLA's answer to the council, s: {report.more['from_dvla_to_council_s']}")
         assert report.right, report
         assert report.more["disqualified"] == 5
-        log = (hub.data_dir / "up.log").read_text()
+        log = hub.logs()
         assert not [number for number in dvla.numbers.values() if number in log]
