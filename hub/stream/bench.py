@@ -25,7 +25,7 @@ from hub.registry.schemas import Registry
 from hub.routes.engine import Engine
 from hub.stream import memory, topics
 from hub.stream.app import make_app
-from hub.stream.ingest import Ingest
+from hub.stream.ingest import Ingest, KafkaAway
 from hub.stream.records import NOBODY, Fence, Output, Outputs, Positions
 from hub.stream.routing import Routing
 from hub.stream.runner import StageRunner
@@ -196,7 +196,7 @@ def bench(servers: str, partitions: int, replication: int) -> Iterator[Bench]:
             yield made
         finally:
             _clear(servers, names, made._prefix)
-    except KafkaError as error:
+    except (KafkaError, KafkaAway) as error:
         raise Unmeasurable(str(error) or type(error).__name__) from error
 
 
