@@ -34,6 +34,8 @@ def test_every_metric_of_the_alert_rules_exists_with_the_labels_it_is_asked_for(
     for rule in alerts():
         for labels in re.findall(r"by \((\w+)\) \((?:\w+\()?hub_", rule["expr"]):
             name = METRIC.findall(rule["expr"])[0]
+            if name == "hub_ill":
+                continue  # nothing is ill here: tests/gateway/test_metrics.py holds its labels
             assert until(lambda n=name, by=labels: re.search(rf"^{n}\{{.*{by}=", shown(), re.MULTILINE)), name
 
 

@@ -100,7 +100,7 @@ async def test_calls_at_once_share_one_login_and_a_token_is_asked_for_anew_befor
     now[0] += 2  # 29 seconds before its end
     await http.get_json("/x")
     assert len(system.logins) == 2
-    assert http.health.credential_expires == now[0] + 300
+    assert http.credential_expires == now[0] + 300
 
 
 async def test_a_token_that_was_withdrawn_is_asked_for_anew_once() -> None:
