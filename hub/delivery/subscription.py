@@ -16,7 +16,7 @@ __all__ = ["AddressError", "Subscription", "check_types", "check_url", "matcher"
 
 _PATTERN = re.compile(r"(\*|[a-z0-9]+(-[a-z0-9]+)*)(\.(\*|[a-z0-9]+(-[a-z0-9]+)*))*")
 
-OVERLAP_S = 86_400
+_OVERLAP_S = 86_400
 """How long the secret before the last rotation stays valid."""
 
 _VALUE = re.compile(r"value '.*'", re.DOTALL)  # msgspec repeats a wrong value of a choice
@@ -56,7 +56,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     def rotated(self, now: float) -> Subscription:
         """The same with a new secret; the present one stays valid for a day beside it."""
         return msgspec.structs.replace(
-            self, secret_version=self.secret_version + 1, previous_version_until=now + OVERLAP_S
+            self, secret_version=self.secret_version + 1, previous_version_until=now + _OVERLAP_S
         )
 
     def ended(self, reason: str) -> Subscription:

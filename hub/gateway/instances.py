@@ -114,7 +114,7 @@ def _shown(state: Gateway, member: Member) -> ShownInstance:
 
 
 def _part(state: Gateway, part: Connector[Any]) -> ShownPart:
-    condition = state.known_conditions.of(part.key)
+    condition = state.health.conditions.of(part.key)
     return ShownPart(
         name=part.name,
         kind=part.kind,

@@ -75,7 +75,6 @@ class GatewayProcess:
             journal=journal,
             trial=trial,
             oversight=Oversight(self._controls, Conditions(self._ingest.put)),
-            known_conditions=self._known,
             master_key=(data_dir / "master.key").read_bytes(),
             operator_token=(data_dir / "operator.token").read_text().strip(),
         )

@@ -16,7 +16,7 @@ from hub.gateway.health import Health
 from hub.journal.database import JournalError
 from hub.journal.queries import Queries
 from hub.loading import Loaded
-from hub.stream.conditions import KnownConditions, Oversight
+from hub.stream.conditions import Oversight
 from hub.stream.health import Verdict
 from hub.stream.ingest import Ingest
 from hub.stream.jobs import Jobs
@@ -37,7 +37,6 @@ class Gateway:
     journal: Queries
     trial: Trial
     oversight: Oversight
-    known_conditions: KnownConditions
     master_key: bytes
     operator_token: str
 

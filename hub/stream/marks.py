@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import tempfile
@@ -83,9 +84,10 @@ def _mapped(size: int, folder: Path) -> mmap.mmap:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder) as file:
+            if not hasattr(os, "posix_fallocate"):  # as on macOS
+                raise OSError(errno.ENOSYS, "")
             os.posix_fallocate(file.fileno(), 0, size)
             return mmap.mmap(file.fileno(), size)
-    except (OSError, AttributeError) as error:  # only Linux can promise the room
-        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else "not on this system"
-        log.warning("marks-held-in-memory", reason=reason, bytes=size)
+    except OSError as error:
+        log.warning("marks-held-in-memory", reason=os.strerror(error.errno or 0), bytes=size)
         return mmap.mmap(-1, size)

@@ -29,7 +29,7 @@ def test_it_ends_at_once_whenever_the_signal_comes_and_takes_its_subscription_wi
         beside = max(int(one.name) for one in Path(f"/proc/{process.pid}/task").iterdir())
         assert beside != process.pid
         assert ctypes.CDLL(None).tgkill(process.pid, beside, number) == 0
-        assert process.wait(30) == 0
+        assert process.wait(10) == 0
     finally:
         process.kill()
     assert subscription not in subscriptions(hub)

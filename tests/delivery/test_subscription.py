@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hub.delivery.signing import derive_secret
-from hub.delivery.subscription import OVERLAP_S, Subscription, check_types, matcher, secrets_of
+from hub.delivery.subscription import Subscription, check_types, matcher, secrets_of
 
 MASTER = bytes(range(32))
 NOW = 1_700_000_000.0
+DAY = 86_400
 
 words = st.from_regex(r"[a-z0-9]{1,6}(-[a-z0-9]{1,3})?", fullmatch=True)
 event_types = st.lists(words, min_size=1, max_size=4).map(".".join)
@@ -76,12 +77,12 @@ def test_a_malformed_pattern_is_refused_with_an_example(types: tuple[str, ...]) 
         check_types(types)
 
 
-def test_both_secrets_are_valid_until_the_overlap_ends() -> None:
+def test_both_secrets_are_valid_for_a_day() -> None:
     rotated = subscription().rotated(NOW)
     old, new = derive_secret(MASTER, "s1", 1), derive_secret(MASTER, "s1", 2)
     assert secrets_of(subscription(), MASTER, NOW) == (old,)
-    assert secrets_of(rotated, MASTER, NOW + OVERLAP_S - 0.1) == (new, old)
-    assert secrets_of(rotated, MASTER, NOW + OVERLAP_S) == (new,)
+    assert secrets_of(rotated, MASTER, NOW + DAY - 0.1) == (new, old)
+    assert secrets_of(rotated, MASTER, NOW + DAY) == (new,)
 
 
 def test_a_second_rotation_within_the_overlap_drops_the_oldest_secret() -> None:

@@ -260,6 +260,7 @@ def test_another_worker_knows_what_is_parked_and_a_batch_that_fell_through_parks
     writer.write(stage.take(batch.records, mine.of(batch)))  # type: ignore[arg-type]
     other = Parked(kafka, {ROUTE})
     assert other.of(batch).turn(ROUTE, later) is Turn.WAIT  # type: ignore[arg-type]
+    assert read_gates(kafka, 0)[TOPIC, ROUTE, subject.decode()].park == next(reversed(stage.letters))
     stage.ill.clear()
     passed = stage.take([stage.again(next(reversed(stage.letters)), 1)], other.of(batch))
     writer.write(passed)
