@@ -41,8 +41,15 @@ class Lane:
     waiting: list[Delivery] = field(default_factory=list)  # by place in the inbox, the one under way included
     running: Delivery | None = None
     queued: bool = False
+    early: bool = False  # the head is to be tried before it is due: its recipient is back
+    hurried: Delivery | None = None  # the head that was tried early since it last was when due
     timer: Timer | None = None
     changed: Signal = field(default_factory=Signal)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether its head was not tried yet, or is so for the first time."""
+        return bool(self.waiting) and not self.waiting[0].attempts
 
     def disarm(self) -> None:
         """No attempt is planned any more."""
@@ -66,6 +73,8 @@ class Owner:
     probe: Timer | None = None
     probe_at: float = 0.0
     probe_wait: float = 0.0
+    new_at: float = 0.0  # while it is away: when something new may be added, if nothing else is new
+    new_wait: float = 0.0
 
     def no_probe(self) -> None:
         """It is not looked after any more."""

@@ -6,8 +6,9 @@ recipient has its own places for attempts under way, so that one that hangs hold
 asks for time with a 429 or 503 gets it for all its lanes.
 
 One that failed many times in a row is *away*: nothing new is begun for it but one attempt a minute, to find out
-when it is back. Then all that waits is due at once, not at the end of a wait of hours. What was begun before
-goes on by its schedule meanwhile. What is refused for itself, for good, says nothing of who was to get it.
+when it is back. Then all that waits is tried at once, not at the end of a wait of hours, and who fails nevertheless
+has lost no attempt by it. What was begun before goes on by its schedule meanwhile. What is refused for itself, for
+good, says nothing of who was to get it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ _EARLY_S = 0.001
 # Between looks at a recipient that is away: twice as long each time, up to the longest.
 _FIRST_LOOK_S = 5.0
 _LONGEST_LOOK_S = 60.0
+# Likewise between additions to look with, where all that there is failed before. Each is tried again by its schedule.
+_FIRST_NEW_S = 60.0
+_LONGEST_NEW_S = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +133,14 @@ class Lanes:
         return self._lane(delivery).waiting
 
     def away(self, recipient: str) -> bool:
-        """Whether nothing new should be added for it for now."""
+        """Whether nothing new should be added for it for now.
+
+        Where all that there is failed before, each perhaps for itself, something new is needed to look with.
+        """
         owner = self._owners.get(recipient)
-        return owner is not None and self._is_away(owner)
+        if owner is None or not self._is_away(owner):
+            return False
+        return self._clock.now() < owner.new_at or any(lane.fresh for lane in owner.lanes.values())
 
     def end(self, recipient: str, reason: str = "the subscription ended") -> None:
         """End all deliveries of a recipient as `ended`; those under way may still turn out delivered."""
@@ -183,9 +192,9 @@ class Lanes:
 
     def _due(self, lane: Lane) -> float:
         head = lane.waiting[0]
-        if not head.attempts and self._is_away(lane.owner):
+        if lane.fresh and self._is_away(lane.owner):
             return math.inf
-        return max(head.due, lane.owner.paused)
+        return max(0.0 if lane.early else head.due, lane.owner.paused)
 
     def _arm(self, lane: Lane) -> None:
         """Have the head of `lane` tried when it is due, unless it is under way or queued for a place."""
@@ -216,6 +225,9 @@ class Lanes:
 
     def _begin(self, lane: Lane, *, counted: bool = True) -> None:
         head = lane.running = lane.waiting[0]
+        if lane.early:
+            lane.early, lane.hurried = False, head
+            counted = head.due <= self._clock.now() + _EARLY_S
         lane.disarm()
         lane.owner.running += 1
         task = self._tasks[head] = asyncio.create_task(self._attempt(head))
@@ -258,7 +270,7 @@ class Lanes:
             self._note(Step(delivery, "attempt-failed", delivery.attempts, outcome, now, delivery.due, False))
             lane.changed.fire()
             return
-        delivery.attempts = attempt
+        delivery.attempts, lane.hurried = attempt, None
         if owner.ended:
             self._finish(lane, delivery, "ended", outcome)
         elif following.verdict == "attempt-failed":
@@ -283,6 +295,7 @@ class Lanes:
             owner.probe_wait = _FIRST_LOOK_S
             self._plan_probe(owner)
             for lane in owner.lanes.values():
+                lane.early = False
                 lane.changed.fire()
 
     def _learned_nothing(self, owner: Owner) -> None:
@@ -293,12 +306,14 @@ class Lanes:
 
     def _answered(self, owner: Owner) -> None:
         back, owner.failed = self._is_away(owner), 0
+        owner.new_at = owner.new_wait = 0.0
         owner.no_probe()
         if back:
-            now = self._clock.now()
             idle = [lane for lane in owner.lanes.values() if lane.waiting and not lane.running]
             for lane in sorted(idle, key=lambda one: one.waiting[0].place):
-                lane.waiting[0].due = min(lane.waiting[0].due, now)
+                head = lane.waiting[0]
+                # Once: who fails for itself would be tried again at each return, and be who makes it away again.
+                lane.early = bool(head.attempts) and lane.hurried is not head
                 self._arm(lane)
 
     def _plan_probe(self, owner: Owner) -> None:
@@ -314,9 +329,12 @@ class Lanes:
         """See whether one that is away is back: by something new, or else by an attempt that does not count."""
         idle = [lane for lane in owner.lanes.values() if lane.waiting and not lane.running]
         if idle and owner.paused <= self._clock.now() + _EARLY_S:
-            lane = next((one for one in idle if not one.waiting[0].attempts), idle[0])
+            lane = next((one for one in idle if one.fresh), idle[0])
             owner.lanes[lane.subject] = owner.lanes.pop(lane.subject)  # the next time it is another's turn
-            self._begin(lane, counted=not lane.waiting[0].attempts)
+            if lane.fresh:
+                owner.new_wait = min(max(2 * owner.new_wait, _FIRST_NEW_S), _LONGEST_NEW_S)
+                owner.new_at = self._clock.now() + owner.new_wait / self._schedule.speed
+            self._begin(lane, counted=lane.fresh)
         self._plan_probe(owner)
 
     def _finish(self, lane: Lane, delivery: Delivery, verdict: Verdict, outcome: Outcome) -> None:

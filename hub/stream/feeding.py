@@ -35,6 +35,9 @@ _TIGHT = Bounds(fresh=16, bytes=32 << 10, open=64)
 
 AGAIN_S = 0.5  # before Kafka is asked once more
 _REREAD = 64  # records read for one that is tried again: its neighbours are tried next
+_DAY_S = 86_400.0
+_TRIED_FOR_S = 4 * _DAY_S  # by the schedule it is less; but receivers may ask for time
+_BEFORE_IT_IS_GONE_S = _DAY_S / 4
 _TOO_OLD = Outcome(reason="not delivered for as long as the inbox keeps it", final=True, kind="expired")
 _LOST = Outcome(reason="past the inbox's retention", final=True, kind="lost")
 
@@ -54,7 +57,7 @@ class Outside:
 
 def kept_s(retention_days: int) -> float:
     """For `Outside`: what is begun by then is tried for up to four days more, all within the inbox's retention."""
-    return (retention_days - 4) * 86_400.0
+    return retention_days * _DAY_S - _TRIED_FOR_S
 
 
 class Feeding:
@@ -104,6 +107,7 @@ class Feeding:
             for cursor in [one for one in part.cursors.values() if one.recipient not in part.recipients]:
                 self.lanes.end(cursor.recipient)
                 del part.cursors[cursor.recipient]
+                self._read.pop(cursor, None)
                 self._ledger.take_away(cursor)
             for name, recipient in part.recipients.items():
                 if name in part.cursors or name in part.starting:
@@ -118,8 +122,8 @@ class Feeding:
     def take(self, batch: Batch) -> None:
         """Look at a batch, which is the next of its place."""
         part = self._parts[batch.place]
-        now = self._out.clock.now()
-        stretch = Stretch(part.place, part.taken, batch.next_offset, batch.records, now)
+        at = batch.time if batch.records else self._out.clock.now()
+        stretch = Stretch(part.place, part.taken, batch.next_offset, batch.records, at)
         part.taken = stretch.end
         taken = Taken(stretch.end, len(batch.records))
         for cursor in part.cursors.values():
@@ -169,22 +173,24 @@ class Feeding:
                 self._feed(part, cursor)
 
     async def sweep(self) -> None:
-        """Give up what was not begun for as long as the inbox keeps it, before Kafka drops it."""
+        """Give up what was not begun, or not taken, for as long as the inbox keeps it, before Kafka drops it."""
         for part in self._parts.values():
             for cursor in list(part.cursors.values()):
-                if cursor.next < part.taken and 0 < cursor.since < self._too_old:
+                if cursor.next < part.taken and cursor.since < self._too_old:  # or it is not known: look
                     self._old.add(cursor)
                     self._hungry.add(cursor)
-                for delivery in [one for one in cursor.open.values() if not one.attempts]:
-                    if delivery.since < self._too_old:
+                for delivery in list(cursor.open.values()):
+                    tried_for = _TRIED_FOR_S - _BEFORE_IT_IS_GONE_S if delivery.attempts else 0.0
+                    if delivery.since < self._too_old - tried_for:
                         await self._expire(part, cursor, delivery)
 
     async def _expire(self, part: InboxPart, cursor: Cursor, delivery: Delivery) -> None:
-        """Give up what was not begun, with its message: a dead letter without could not be sent again."""
+        """Give it up, with its message: a dead letter without could not be sent again."""
         if self._ledger.full:  # the next sweep goes on
             return
+        attempts = delivery.attempts
         message = delivery.message or await self._reread(part, delivery)
-        if delivery.attempts or delivery.verdict is not None:  # begun or over meanwhile
+        if delivery.attempts > attempts or delivery.verdict is not None:  # tried or over meanwhile
             return
         if message is not None:
             cursor.hold(delivery, message)
@@ -263,6 +269,7 @@ class Feeding:
     def _feed(self, part: InboxPart, cursor: Cursor) -> None:
         while cursor.owed or cursor.next < part.taken:
             if not cursor.owed and cursor not in self._old and not self._starved(cursor):
+                self._read.pop(cursor, None)  # it may be long until there is room; `_recent` is bounded
                 return
             if self._ledger.full:
                 self._hungry.add(cursor)

@@ -66,6 +66,11 @@ class Chunk:
         """Of its records; of those that are wanted no more than that."""
         return int(_HEAD.unpack_from(self.raw)[-1])
 
+    @property
+    def time(self) -> float:
+        """When its first record was written, epoch seconds, as its writer has it."""
+        return float(_HEAD.unpack_from(self.raw)[7]) / 1000
+
     def records(self, topic: str, partition: int) -> list[Read]:
         """The records that are wanted, by aiokafka."""
         return [
@@ -116,6 +121,11 @@ class Fetched(Sequence[Record]):
     def __init__(self, topic: str, partition: int, chunks: Sequence[Chunk]) -> None:
         self._topic, self._partition, self._chunks = topic, partition, chunks
         self.size = sum(len(chunk.raw) for chunk in chunks)
+
+    @property
+    def time(self) -> float:
+        """When the first of them was written, or one before it; epoch seconds, as its writer has it."""
+        return self._chunks[0].time
 
     @cached_property
     def _records(self) -> list[Read]:

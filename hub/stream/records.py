@@ -133,6 +133,12 @@ class Batch:
         return self.records[-1].offset + 1 if self.reached < 0 else self.reached
 
     @property
+    def time(self) -> float:
+        """When its first record was written, epoch seconds; it has one."""
+        known = getattr(self.records, "time", None)
+        return self.records[0].timestamp / 1000 if known is None else float(known)
+
+    @property
     def size(self) -> int:
         """Of its records, roughly and as they were fetched, bytes."""
         known = getattr(self.records, "size", None)

@@ -474,6 +474,50 @@ def test_looks_go_round_so_that_no_event_that_fails_for_itself_hides_a_recovery(
         await lanes.settled(mine[20:], 10_000)
         assert [one.verdict for one in mine[20:]] == ["delivered"] * 20
         assert asyncio.get_running_loop().time() < 1_500
+        # By their schedule alone, however often it came back: at once, after 5 s and 5 min.
+        assert max(one.attempts for one in mine[:20]) <= 3
+        await lanes.stop(0)
+
+    simulate(run())
+
+
+def test_a_return_takes_no_attempt_from_events_that_fail_for_themselves(simulate: Simulate) -> None:
+    async def run() -> None:
+        async def send(one: Delivery) -> Outcome:
+            await asyncio.sleep(0.5)
+            return BROKEN if one.offset < 20 else OK
+
+        lanes = lanes_for(send)
+        failing = [lanes.add(delivery(offset, f"p-{offset}")) for offset in range(20)]
+        healthy = []
+        for offset in range(20, 1_220):
+            healthy.append(lanes.add(delivery(offset, f"p-{offset}")))
+            await asyncio.sleep(0.1)
+        await lanes.settled(healthy, 100)
+        assert {one.verdict for one in healthy} == {"delivered"}
+        # By their schedule alone: at once, and after 5 s.
+        assert {one.attempts for one in failing} == {2}
+        await lanes.stop(0)
+
+    simulate(run())
+
+
+def test_where_all_that_is_at_hand_failed_before_something_new_is_asked_for_to_look_with(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        async def send(one: Delivery) -> Outcome:
+            return OK if one.offset >= 16 else BROKEN
+
+        lanes = lanes_for(send)
+        for offset in range(16):
+            lanes.add(delivery(offset, f"p-{offset}"))
+        await asyncio.sleep(30)
+        assert not lanes.away("s1")
+        new = lanes.add(delivery(16, "new"))
+        assert lanes.away("s1")
+        await lanes.settled([new], 61)
+        assert new.verdict == "delivered"
         await lanes.stop(0)
 
     simulate(run())

@@ -12,7 +12,17 @@ from hub.delivery.cursor import Bounds, Standing
 from hub.delivery.message import Message
 from hub.delivery.schedule import Outcome
 from hub.stream.records import Output
-from tests.stream.delivering_world import OK, START, Recipient, Recipients, SimulatedKafka, Worker, until
+from tests.stream.delivering_world import (
+    DAY,
+    DOWN,
+    OK,
+    START,
+    Recipient,
+    Recipients,
+    SimulatedKafka,
+    Worker,
+    until,
+)
 
 HOUR = 3_600.0
 Simulate = Callable[[Coroutine[Any, Any, None]], None]
@@ -263,6 +273,58 @@ def test_the_backlog_of_one_that_stays_away_is_dead_lettered_before_kafka_drops_
         assert old - started <= set(letters)
         assert not young & set(letters)
         assert len(letters) == len(set(letters)) > 100
+
+    simulate(run())
+
+
+def test_a_backlog_is_dead_lettered_in_time_however_often_the_partitions_move(simulate: Simulate) -> None:
+    async def run() -> None:
+        kafka, away = SimulatedKafka(), Recipient("away", down=True)
+        worker = await Worker(kafka, Recipients(away), kept_s=10 * HOUR, bounds=Bounds(fresh=4)).__aenter__()
+        await until(lambda: len(kafka.standings) == 2, 1)
+        for number in range(1_000):
+            kafka.put("inbox.x", 0, f"p-{number}")
+        for _ in range(6):
+            await asyncio.sleep(2 * HOUR)
+            await worker.rebalance()
+        await asyncio.sleep(300)
+        letters = {offset for _, (_, offset) in kafka.letters}
+        started = {offset for _, offset, _ in away.arrived}
+        assert {read.offset for read in kafka.logs["inbox.x", 0]} == letters | started
+        assert len(letters) > 500
+        await worker.stop()
+
+    simulate(run())
+
+
+def test_one_that_always_asks_for_a_day_gets_no_more_time_than_kafka_keeps_the_event(
+    simulate: Simulate,
+) -> None:
+    async def run() -> None:
+        kafka = SimulatedKafka()
+        busy = Recipient("busy", outcome=lambda _: Outcome(503, "HTTP 503", retry_after=DAY))
+        async with Worker(kafka, Recipients(busy), kept_s=HOUR):
+            offset = kafka.put("inbox.x", 0, "p-1")
+            await asyncio.sleep(4 * DAY)
+            assert kafka.letters == [("busy", (0, offset))]
+            assert len(busy.arrived) >= 4
+
+    simulate(run())
+
+
+def test_events_that_fail_for_themselves_hold_up_their_own_subjects_and_no_other(simulate: Simulate) -> None:
+    async def run() -> None:
+        kafka = SimulatedKafka()
+        one = Recipient("s1", outcome=lambda told: DOWN if told.subject.startswith("bad") else OK)
+        async with Worker(kafka, Recipients(one)):
+            await until(lambda: len(kafka.standings) == 2, 1)
+            for number in range(20):
+                kafka.put("inbox.x", number % 2, f"bad-{number}")
+            await asyncio.sleep(HOUR)
+            for number in range(100):
+                kafka.put("inbox.x", number % 2, f"good-{number % 30}")
+            await until(lambda: len(one.taken) == 100, 61)
+            assert one.in_order()
 
     simulate(run())
 
