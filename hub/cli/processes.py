@@ -64,9 +64,11 @@ def worker(
     from hub.cli.child import Pulse, await_go, end_within, say_ready
     from hub.cli.logs import set_up_logs
     from hub.stream import memory
+    from hub.stream.open_files import allow_files
 
     set_up_logs()
     memory.confine()
+    allow_files()  # each attempt under way is a connection, and those that hang are many at once
     Pulse().start()  # what goes wrong inside is the watchdog's to see
 
     import uvloop

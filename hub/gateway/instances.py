@@ -86,9 +86,9 @@ async def resume_instance(name: str, why: Why, state: Operator) -> ShownInstance
 
 async def _say(state: Gateway, name: str, why: Why, *, paused: bool) -> ShownInstance:
     member = _member(state, name)
-    before = state.oversight.controls.of(name).at
+    before = state.oversight.controls.of(name)
     await state.ingest.put(control_output(name, paused, why.reason))
-    await state.until(lambda: state.oversight.controls.of(name).at > before)
+    await state.until(lambda: state.oversight.controls.of(name) != before)
     return _shown(state, member)
 
 

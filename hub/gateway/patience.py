@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -82,12 +81,3 @@ class Patient(HttpToolsProtocol):
 def patient(seconds: float, most: int) -> type[asyncio.Protocol]:
     """The protocol with these limits."""
     return type("Limited", (Patient,), {"seconds": seconds, "most": most})
-
-
-def allow_files() -> int:
-    """Let this process have as many open files, connections among them, as the system allows; how many."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 65_536 if hard == resource.RLIM_INFINITY else hard
-    if soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-    return max(soft, wanted)

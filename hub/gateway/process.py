@@ -14,7 +14,7 @@ import uvloop
 from hub.gateway.app import make_gateway
 from hub.gateway.health import Health
 from hub.gateway.listeners import listening
-from hub.gateway.patience import allow_files, patient
+from hub.gateway.patience import patient
 from hub.gateway.room import Room
 from hub.gateway.state import Gateway
 from hub.journal.queries import Queries
@@ -26,11 +26,12 @@ from hub.stream.following import Following
 from hub.stream.ingest import Ingest
 from hub.stream.job_runner import JobRunner
 from hub.stream.jobs import Jobs
+from hub.stream.open_files import allow_files
 from hub.stream.subscriptions import Subscriptions
 from hub.stream.trial import Trial
 from hub.stream.turning import Turning
 from hub.stream.workers import Workers
-from hub.stream.works import receiving, works
+from hub.stream.works import nobody_takes, works
 
 _CUT_LATER_S = 2.0
 """The server cuts a connection off only when its handler has had the time to answer 408."""
@@ -51,8 +52,7 @@ class GatewayProcess:
         followed = (self._workers, self._subscriptions, self._jobs, self._controls, self._known)
         self._following = Following(servers, *followed)
         journal, trial = Queries(self._config.journal.where(data_dir)), Trial(loaded)
-        receives = receiving(self._subscriptions, loaded.fleet)
-        done = works(servers, self._jobs, journal, trial, receives)
+        done = works(servers, self._jobs, journal, trial, nobody_takes(self._subscriptions, loaded))
         self._runner = JobRunner(servers, self._jobs, done, journal.settle)
         room = Room(settings.max_in_flight, settings.max_held_bytes)
         health = Health(

@@ -29,20 +29,22 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Times in epoch seconds, 0 for never or unknown.
 
     `good_at` is when it last worked, `event_at` when that last brought or delivered something. `error` is what went
-    wrong last, in the system's own words where its connector finds them. `halted` says that a person must act.
+    wrong last, in the system's own words where its connector finds them. `failing` says that nothing worked since:
+    not the times, for a clock may step back. `halted` says that a person must act.
     """
 
     good_at: float = 0
     event_at: float = 0
     error: str = ""
     error_at: float = 0
+    failing: bool = False
     halted: bool = False
     credential_expires: float = 0
 
     @property
     def state(self) -> str:
         """In a word: `halted`, `failing`, `well`, or `unknown`."""
-        if self.halted or self.error_at > self.good_at:
+        if self.halted or self.failing:
             return "halted" if self.halted else "failing"
         return "well" if self.good_at else "unknown"
 
@@ -66,13 +68,14 @@ class Conditions:
             before,
             good_at=now,
             event_at=now if event else before.event_at,
+            failing=False,
             halted=False,
             credential_expires=part.credential_expires,
         )
 
     def bad(self, part: Connector[Any], reason: str, *, halted: bool = False) -> None:
         """It did not."""
-        told = {"error": reason, "error_at": time(), "halted": halted}
+        told = {"error": reason, "error_at": time(), "failing": True, "halted": halted}
         self._now[part.key] = msgspec.structs.replace(self.of(part.key), **told)
 
     async def run(self) -> None:
@@ -119,7 +122,7 @@ class Oversight:
 def _differs(before: Condition, now: Condition) -> bool:
     """Whether it is worth a record; that all is well as before is told now and then."""
     stale = any(
-        getattr(now, at) - getattr(before, at) > _STALE_S for at in ("good_at", "event_at", "error_at")
+        abs(getattr(now, at) - getattr(before, at)) > _STALE_S for at in ("good_at", "event_at", "error_at")
     )
     told = ("error", "state", "credential_expires")
     return stale or any(getattr(before, name) != getattr(now, name) for name in told)

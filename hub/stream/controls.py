@@ -42,13 +42,16 @@ class Controls(Follower):
         """The last word on an instance; one that nobody spoke of runs."""
         return self._of.get(instance, _NOTHING_SAID)
 
-    async def until_running(self, instance: str, since: float = 0) -> None:
-        """Return when the instance is not paused, and was resumed after `since` (epoch seconds) if that is given."""
+    async def until_running(self, instance: str, since: Control | None = None) -> None:
+        """Return when the instance is not paused, and something else was said of it than `since`, if that is given.
+
+        Not by the times: the clock of who speaks and that of who listens may differ.
+        """
         loop, event = asyncio.get_running_loop(), asyncio.Event()
         waiter = (loop, event)
         self._waiting.add(waiter)
         try:
-            while (said := self.of(instance)).paused or (since and said.at <= since):
+            while (said := self.of(instance)).paused or said == since:
                 await event.wait()
                 event.clear()
         finally:

@@ -323,7 +323,8 @@ class Instances:
         log.error("poller-halted", instance=desk.key, reason=reason)
         desk.health.error, desk.health.halted, desk.health.through_by = reason, True, inf
         self._conditions.bad(work.connector, reason, halted=True)
-        await self._controls.until_running(work.connector.instance.name, since=time())
+        instance = work.connector.instance.name
+        await self._controls.until_running(instance, since=self._controls.of(instance))
         log.info("poller-resumed", instance=desk.key)
         desk.health.halted = False
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from time import time
 from typing import Any
 
 import msgspec
@@ -24,6 +23,7 @@ from hub.sdk.fleet import Fleet
 from hub.sdk.sink import OutcomeSink, Receipt, Sink
 from hub.sdk.sinks import ExportSink
 from hub.stream.conditions import Oversight
+from hub.stream.controls import Control
 from hub.stream.instances import partition_of
 from hub.stream.raw import CASE, CAUSE, raw_output
 from hub.stream.recipients import Recipient
@@ -51,7 +51,7 @@ class Sinks:
         registry: Registry,
         partitions: int,
         oversight: Oversight,
-        now: Callable[[], float] = time,
+        now: Callable[[], float],
     ) -> None:
         self._registry = registry
         self._now = now
@@ -82,13 +82,13 @@ class _Desk:
         self.types = frozenset(model.type for model in sink.accepts)
         self._partition = partition_of(self.key, partitions)
         self._controls, self._conditions = oversight.controls, oversight.conditions
-        self._halted = 0.0
+        self._halted: Control | None = None  # what was said last when it halted
 
     async def allowed(self) -> None:
         """Returns when the instance is neither paused nor halted."""
         instance = self.sink.instance.name
         await self._controls.until_running(instance, since=self._halted)
-        self._halted = 0.0
+        self._halted = None
 
     async def attempt(self, event: Event, again: bool) -> Receipt:
         """One call of the sink, bounded in time. Raises as `deliver`."""
@@ -121,9 +121,9 @@ class _Desk:
         return tuple(outputs)
 
     def _halt(self, stop: Stop) -> None:
-        if not self._halted:
+        if self._halted is None:
             log.error("sink-halted", instance=self.key, reason=stop.reason)
-        self._halted = time()
+        self._halted = self._controls.of(self.sink.instance.name)
         self._conditions.bad(self.sink, stop.reason, halted=True)
 
     def _bad(self, retry: Retry) -> Retry:

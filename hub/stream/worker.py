@@ -82,12 +82,13 @@ class Worker:
         controls, ingest = Controls(), Ingest(self._servers)
         oversight = Oversight(controls, Conditions(ingest.put))
         progress = Progress(Delivering.name)
-        inboxes = KafkaInboxes(self._servers, progress.bind)
+        inboxes, clock = KafkaInboxes(self._servers, progress.bind), LoopClock()
         recipients = Several(
             Webhooks(subscriptions, sender, self._loaded.registry),
-            Sinks(self._loaded.fleet, self._loaded.registry, config.kafka.partitions, oversight),
+            Sinks(self._loaded.fleet, self._loaded.registry, config.kafka.partitions, oversight, clock.now),
         )
-        delivering = Delivering(self._outside(recipients, inboxes, progress), lambda: _fence(app), progress)
+        outside = self._outside(recipients, inboxes, clock, progress)
+        delivering = Delivering(outside, lambda: _fence(app), progress)
         # What operators and subscribers ask for, where something follows from it.
         asked = self._mine & {delivering.name, "poll"}
         following = Following(self._servers, subscriptions, controls) if asked else None
@@ -130,8 +131,10 @@ class Worker:
                     if following is not None:
                         await loop.run_in_executor(None, following.close)
 
-    def _outside(self, recipients: Recipients, inboxes: KafkaInboxes, progress: Progress) -> Outside:
-        config, clock = self._loaded.settings.config, LoopClock()
+    def _outside(
+        self, recipients: Recipients, inboxes: KafkaInboxes, clock: LoopClock, progress: Progress
+    ) -> Outside:
+        config = self._loaded.settings.config
         return Outside(
             recipients,
             inboxes,

@@ -159,6 +159,10 @@ class World:
         value = encode(self.registry.by_type(FeePaid.type), event.data)
         key, headers = event.envelope.subject.encode(), [*to_headers(event.envelope), *beside]
         log.append(Read("inbox.x", 0, len(log), now, key, value, headers))
+        self.tell()
+
+    def tell(self) -> None:
+        """Whoever reads the inbox looks again."""
         self.kafka.appended.set()
         self.kafka.appended = asyncio.Event()
 
@@ -333,6 +337,30 @@ def test_a_worker_that_dies_between_the_answer_and_the_note_leads_to_no_second_e
             await until(lambda: len(one.kafka.receipts) == 5, 60)
         assert sorted(key for _, key in system.booked) == sorted(event.envelope.id for event in sent)
         assert sorted(system.asked) == [f"P-{number}" for number in range(5)]
+
+    simulate(run())
+
+
+def test_nor_does_it_where_the_next_worker_cannot_read_the_inbox_for_minutes(
+    registry: Registry, simulate: Simulate
+) -> None:
+    async def run() -> None:
+        one, system = world(registry)
+        system.loses_answers = True
+        worker = await one.worker().__aenter__()
+        await one.ready()
+        await asyncio.sleep(120)
+        sent = one.put("P-0")
+        await until(lambda: len(system.booked) == 1, 2)
+        await worker.kill()
+        system.loses_answers = False
+        unread = one.kafka.logs.pop(("inbox.x", 0))
+        async with one.worker():
+            await asyncio.sleep(300)
+            one.kafka.logs["inbox.x", 0] = unread
+            one.tell()
+            await until(lambda: len(one.kafka.receipts) == 1, 60)
+        assert system.booked == [("P-0", sent.envelope.id)]
 
     simulate(run())
 
