@@ -33,6 +33,12 @@ _GONE_AFTER = 3.0
 _BEAT_EVERY = 0.5
 _TURN_EVERY = 0.1
 
+#: Seconds of one job's work in one transaction: a runner that does not beat meanwhile is taken to be gone.
+_WORK_FOR = 1.0
+
+#: How often the journal is told all that became of dead letters, seconds: made anew, it knows of some of it no more.
+_TELL_EVERY = 300.0
+
 #: Items of one job in one transaction.
 _AT_ONCE = 200
 
@@ -68,8 +74,9 @@ class Work(Protocol):
     def do(self, job: Job, item: Item) -> Done:
         """One item. Called again for the same item when its transaction failed; writes nothing itself."""
 
-    def more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
-        """Called when all items are done: further ones that these led to, and whether to ask again later."""
+    def more(self, job: Job, progress: Progress) -> tuple[list[Item], str | None]:
+        """Called when all items are done: further ones that these led to, or, where there are none, what is still to
+        be said of the job, None to be asked again later."""
 
 
 @dataclass(slots=True)
@@ -132,8 +139,11 @@ class JobRunner:
             self._thread.join(15)
 
     def _run(self) -> None:
-        self._tell_all_marks()
+        tell_at = 0.0
         while not self._stopping.is_set():
+            if monotonic() >= tell_at:
+                self._tell_all_marks()
+                tell_at = monotonic() + _TELL_EVERY
             try:
                 if not self._jobs.active():
                     self._release()
@@ -213,22 +223,27 @@ class JobRunner:
             progress = msgspec.structs.replace(progress, status="running", started=time())
         if self._jobs.cancelled(job.id):
             return self._end(job, progress, "cancelled", turn.outputs)
-        items, again = self._next_items(job, progress), True
+        items = self._next_items(job, progress)
         if not items:
-            items, again = self._more(job, progress)
-            if not items and not again:
+            items, left = self._more(job, progress)
+            if not items and left is not None:
+                progress = msgspec.structs.replace(progress, note=left or progress.note)
                 return self._end(job, progress, "done", turn.outputs)
             if progress.status != "settling":
                 progress = msgspec.structs.replace(progress, status="settling")
-        seen = {name for name, _ in turn.marks}
+        seen, until = {name for name, _ in turn.marks}, monotonic() + _WORK_FOR
         for item in items[:allowed]:
-            done = self._done(writer, job, item) if item.id not in seen else Done("repeated")
+            done = self._done(writer, job, item)
+            if any(name in seen for name, _ in done.marks):
+                break  # of the same dead letter, or of a copy of it: a repeat, once that is committed
             seen.update(name for name, _ in done.marks)
             turn.outputs += done.outputs
             turn.marks += done.marks
             progress = _counted(progress, done)
             if done.verdict == "refused" and progress.status == "settling":
                 return self._end(job, progress, "done", turn.outputs)  # `more` would find it again for ever
+            if monotonic() > until:
+                break
         return progress
 
     def _done(self, writer: ExclusiveWriter, job: Job, item: Item) -> Done:
@@ -251,7 +266,7 @@ class JobRunner:
         log.error("job-item-refused", job=job.id, item=item.id, error=kind)
         return Done("refused", note=f"some could not be done: {kind}")
 
-    def _more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
+    def _more(self, job: Job, progress: Progress) -> tuple[list[Item], str | None]:
         """As the job's work says; asked again later where it fails, while the journal is locked for one."""
         try:
             return self._works[job.kind].more(job, progress)
@@ -259,7 +274,7 @@ class JobRunner:
             if isinstance(error, KafkaException) or not is_a_fault(error):
                 raise
             log.warning("job-settles-later", job=job.id, error=type(error).__name__)
-            return [], True
+            return [], None
 
     def _next_items(self, job: Job, progress: Progress) -> list[Item]:
         return self._jobs.items(job.id, progress.next) if progress.next < job.total else []
@@ -291,6 +306,11 @@ def _counted(progress: Progress, done: Done) -> Progress:
     ) + 1
     if done.note:
         changed["note"] = done.note
-    if done.gate and done.gate not in progress.gates and len(progress.gates) < _MOST_GATES:
-        changed["gates"] = (*progress.gates, done.gate)
+    if done.gate and done.gate not in progress.gates:
+        if len(progress.gates) < _MOST_GATES:
+            changed["gates"] = (*progress.gates, done.gate)
+        else:
+            changed["note"] = (
+                f"what comes to wait behind more than {_MOST_GATES:,} subjects is not sent: redrive again"
+            )
     return msgspec.structs.replace(progress, **changed)

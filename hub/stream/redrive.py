@@ -65,7 +65,7 @@ def in_order(failures: Iterable[Failure]) -> list[Failure]:
 class Redriving:
     """What redrive and archive jobs do.
 
-    `waiting` finds open dead letters by their reasons, `receives` tells whether a subscription or sink is still there.
+    `waiting` finds open dead letters by their reasons, `nobody` says why nobody would take one, if that is so.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class Redriving:
         picker: Picker,
         jobs: Jobs,
         waiting: Callable[[Sequence[str]], list[Failure]],
-        receives: Callable[[str], bool],
+        nobody: Callable[[DeadLetter], str],
     ) -> None:
         self._servers = servers
         self._picker = picker
         self._jobs = jobs
         self._waiting = waiting
-        self._receives = receives
+        self._nobody = nobody
         self._looked: dict[str, float] = {}
         self._until: dict[str, float] = {}
 
@@ -95,50 +95,49 @@ class Redriving:
         if letter.id != item.id:
             return Done("gone", note="some are no longer where the journal says")
         originals = [one for one in header(message.headers(), EDITS).split(",") if one]
-        if any(self._jobs.mark(one) for one in originals):
-            return Done("repeated", note="some are edited copies of what was sent again already")
+        if before := next(filter(None, map(self._jobs.mark, originals)), None):
+            note = f"some are edited copies of what was {before.outcome} already"
+            return Done("repeated", *_marked(letter, [letter.id], before), note=note)
         archive = job.kind == "archive"
         if not archive and (reason := self._in_vain(message, letter)):
             return Done("refused", note=reason)
         outcome = "archived" if archive else "redriven"
-        marked = [letter.id, *originals]
         mark = Mark(outcome=outcome, at=time(), job=job.id, reason=job.reason)
         ticket = ticket_of(message.headers())
-        outputs = [job_output("mark", name, mark) for name in marked]
-        outputs += [journal_output(_entry(letter, name, mark)) for name in marked]
+        outputs, marks = _marked(letter, [letter.id, *originals], mark)
         if not archive or ticket:  # of what is archived, its number still has to pass
             outputs.append(resent(message, letter, skip=archive))
         gate = ""
         if ticket and not archive:
             key = (letter.topic, ticket.place, (message.key() or b"").decode(errors="replace"))
             gate = _encode(Place(letter.partition, key)).decode()
-        return Done("sent", outputs, [(name, mark) for name in marked], gate=gate)
+        return Done("sent", outputs, marks, gate=gate)
 
-    def more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
-        """What waits behind those that were sent, and is next by its number."""
+    def more(self, job: Job, progress: Progress) -> tuple[list[Item], str | None]:
+        """What waits behind those that were sent, and is next by its number; in the end, whether some wait on."""
         now = monotonic()
         if not progress.gates:
-            return [], False
+            return [], ""
         if now - self._looked.get(job.id, 0.0) < _LOOK_EVERY:
-            return [], True
+            return [], None
         self._looked[job.id] = now
         gates = self._standing(progress.gates)
         found = self._next_ones(gates)
         if found or job.id not in self._until:
             self._until[job.id] = now + _SETTLE_FOR
-        again = bool(gates) and now < self._until[job.id]
-        if not again:
-            self._looked.pop(job.id, None)
-            self._until.pop(job.id, None)
-        return found, again
+        if gates and now < self._until[job.id]:
+            return found, None
+        self._looked.pop(job.id, None)
+        self._until.pop(job.id, None)
+        if not gates:
+            return found, ""
+        return found, f"parked subjects that wait on: {len(gates)}; mend what failed again, and redrive"
 
     def _in_vain(self, message: Message, letter: DeadLetter) -> str:
         """Why nothing would come of sending it, if that is so: it would be gone, and be taken for redriven."""
         if not message.value() and not own_headers(message.headers()):
             return "some have neither a value nor headers that could be sent"
-        if letter.subscription and not self._receives(letter.subscription):
-            return "some are for a subscription or sink that is there no more"
-        return ""
+        return self._nobody(letter)
 
     def _standing(self, names: Iterable[str]) -> dict[str, int]:
         """Of these gates, those that are not gone: which number is next, by the dead letter that they wait for."""
@@ -185,6 +184,15 @@ def resent(message: Message, letter: DeadLetter, *, skip: bool = False) -> Outpu
         headers.append((ONLY, only.encode()))
     headers.append((REDRIVE, letter.id.encode()))
     return Output(letter.topic, message.key(), message.value(), headers, letter.partition)
+
+
+def _marked(
+    letter: DeadLetter, names: Sequence[str], mark: Mark
+) -> tuple[list[Output], list[tuple[str, Mark]]]:
+    """What says that these, the dead letter or those that it is a copy of, are settled."""
+    outputs = [job_output("mark", name, mark) for name in names]
+    outputs += [journal_output(_entry(letter, name, mark)) for name in names]
+    return outputs, [(name, mark) for name in names]
 
 
 def _entry(letter: DeadLetter, letter_id: str, mark: Mark) -> Entry:

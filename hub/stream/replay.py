@@ -162,9 +162,9 @@ class Replaying:
                 return Done("sent", [_output(job, one), journal_output(_entry(job, one, message))])
         return Done("refused", note="some are not what was planned any more: plan again")
 
-    def more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
+    def more(self, job: Job, progress: Progress) -> tuple[list[Item], str | None]:
         """A plan is all that there is."""
-        return [], False
+        return [], ""
 
 
 def _output(job: Job, made: Made) -> Output:

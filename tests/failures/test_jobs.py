@@ -6,7 +6,8 @@ import json
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from time import time
+from itertools import pairwise
+from time import monotonic, time
 
 import pytest
 from polars.exceptions import PanicException
@@ -17,7 +18,7 @@ from hub.stream import job_runner, topics
 from hub.stream.exclusive import ExclusiveWriter
 from hub.stream.following import Following
 from hub.stream.job_runner import Done, JobRunner, Work
-from hub.stream.jobs import Item, Job, Jobs, Progress, asked_for, output
+from hub.stream.jobs import Beat, Item, Job, Jobs, Mark, Progress, asked_for, output
 from hub.stream.picking import Picker
 from hub.stream.reading import read_all
 from hub.stream.records import MAX_BYTES, Output
@@ -30,8 +31,23 @@ class Copying:
     def do(self, job: Job, item: Item) -> Done:
         return Done("sent", [Output(job.plan, item.id.encode(), b"")])
 
-    def more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
-        return [], False
+    def more(self, job: Job, progress: Progress) -> tuple[list[Item], str | None]:
+        return [], ""
+
+
+class Paired(Copying):
+    """Items 1 and 2, 3 and 4, and so on are about the same dead letter, as an edited copy and its original are."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self.jobs = jobs
+
+    def do(self, job: Job, item: Item) -> Done:
+        both = f"{job.id}-{(int(item.id) + 1) // 2}"
+        if self.jobs.mark(both):
+            return Done("repeated")
+        mark = Mark(outcome="redriven", at=time(), job=job.id)
+        sent = super().do(job, item)
+        return Done("sent", [*sent.outputs, output("mark", both, mark)], [(both, mark)])
 
 
 class Stumbling(Copying):
@@ -55,16 +71,16 @@ class Stumbling(Copying):
                 self.picker.pick(job.plan, 99, 0)
         return super().do(job, item)
 
-    def more(self, job: Job, progress: Progress) -> tuple[list[Item], bool]:
+    def more(self, job: Job, progress: Progress) -> tuple[list[Item], str | None]:
         if self.locked:
             raise JournalError("the journal is locked")
-        return [], False
+        return [], ""
 
 
 @contextmanager
 def runner(kafka: str, work: Callable[[Picker], Work] = lambda _: Copying()) -> Iterator[Jobs]:
     def works(picker: Picker) -> Mapping[str, Work]:
-        return {"archive": Copying(), "replay": work(picker)}
+        return {"archive": Copying(), "replay": work(picker), "redrive": Paired(jobs)}
 
     jobs = Jobs()
     following = Following(kafka, jobs)
@@ -118,13 +134,51 @@ def test_an_item_that_fails_each_time_is_refused_and_costs_no_other_anything(kaf
     job, other = ask(kafka, "replay", 8), ask(kafka, "archive", 8)
     with runner(kafka, work) as jobs:
         assert until(lambda: jobs.progress(other.id).status == "done", 30)
-        assert jobs.progress(job.id).status == "settling"  # while the journal is locked
+        assert until(lambda: jobs.progress(job.id).status == "settling", 30)  # while the journal is locked
         made[0].locked = False
         assert until(lambda: jobs.progress(job.id).status == "done")
         ended = jobs.progress(job.id)
     assert (ended.sent, ended.refused) == (3, 5)
     assert ended.note == "some could not be done: _UNKNOWN_PARTITION"
     assert [message.key() for message in read_all(kafka, job.plan, 0)] == [b"0", b"6", b"7"]
+
+
+def test_of_an_original_and_its_copy_one_is_sent_though_both_would_be_in_one_transaction(kafka: str) -> None:
+    job, other = ask(kafka, "redrive", 400), ask(kafka, "archive", 4)
+    with runner(kafka) as jobs:
+        assert until(lambda: jobs.progress(job.id).status == "done", 60)
+        assert until(lambda: jobs.progress(other.id).status == "done", 30)
+        ended = jobs.progress(job.id)
+    assert (ended.sent, ended.repeated) == (201, 199)
+    sent = [(int(message.key()) + 1) // 2 for message in read_all(kafka, job.plan, 0)]
+    assert sent == list(range(201))
+
+
+def test_a_job_whose_items_take_long_is_not_taken_for_gone(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(Copying):
+        def do(self, job: Job, item: Item) -> Done:
+            now.at += 0.5
+            return super().do(job, item)
+
+    beats: list[float] = []
+
+    class Clock:
+        at = 0.0
+
+        def __call__(self) -> float:
+            return self.at + monotonic()
+
+    now = Clock()
+    monkeypatch.setattr(job_runner, "monotonic", now)
+    monkeypatch.setattr(job_runner, "Beat", lambda *told: (beats.append(now()), Beat(*told))[1])
+    job = ask(kafka, "replay", 60)
+    with runner(kafka, lambda _: Slow()) as jobs:
+        assert until(lambda: jobs.progress(job.id).status == "done", 30)
+    assert jobs.progress(job.id).sent == 60
+    apart = [after - before for before, after in pairwise(beats)]
+    assert max(apart) < job_runner._GONE_AFTER
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
