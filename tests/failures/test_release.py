@@ -149,7 +149,9 @@ def test_what_fails_again_is_not_sent_for_ever(world: World) -> None:
         first = next(one for one in world.queries.open_failures() if one.reason == "ill")
         job = redrive(world, jobs, first.id)
         assert (jobs.progress(job).sent, jobs.progress(job).added) == (1, 0)
-        assert jobs.progress(job).note == "parked subjects that wait on: 1; mend what failed again, and redrive"
+        assert (
+            jobs.progress(job).note == "parked subjects that wait on: 1; mend what failed again, and redrive"
+        )
         left = world.queries.open_failures()
         assert {one.event_id for one in left} == {"1", "2"}
         # The one that failed again is found from the one that waits, though it has another id by now.
