@@ -42,9 +42,9 @@ class FileDropSource(Source[C, R], Generic[C, R]):
        name is not printable, or has a backslash, is passed over, which the log tells;
     2. it is copied to local disk and hashed. **The same bytes twice are one file**: a repeat is archived and
        tells nothing;
-    3. `read` yields its rows, in a thread of its own. They are landed in Kafka by the thousand, each thousand in
-       one transaction with how far the file was read: a worker that dies is succeeded by one that goes on after
-       the last row committed, neither skipping nor repeating;
+    3. `read` yields its rows, in a thread of its own. They are landed in Kafka by the thousand, or fewer where they
+       are large, each portion in one transaction with how far the file was read: a worker that dies is succeeded by
+       one that goes on after the last row committed, neither skipping nor repeating;
     4. the file is moved to the folder `archive` below, or to `quarantine` where it cannot be read at all: `read`
        raised `Reject`, or anything else, which is told by its type. So is one of which Kafka refuses what its
        rows lead to. Rows landed before that stay landed. What has another size or time by then than when it was

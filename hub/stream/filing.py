@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
 
 from hub.sdk.connector import FAULT
-from hub.sdk.errors import HubError, Reject
+from hub.sdk.errors import Reject
 from hub.sdk.files import Dropped, FileDropSource
 from hub.sdk.places import Found, Place, is_bare
 from hub.sdk.rows import BadRow, encoded
@@ -20,13 +20,25 @@ from hub.stream.instances import Desk
 from hub.stream.off_loop import off_loop
 from hub.stream.producer import Refused
 from hub.stream.raw import raw_output
-from hub.stream.records import Output
-from hub.stream.spool import Numbered, Reading, Spool
+from hub.stream.records import PORTION_BYTES, Output
+from hub.stream.spool import Numbered, Reading, Spool, Unreadable
 
 log = structlog.get_logger()
 
-#: Rows that one transaction covers.
+#: Rows that one transaction covers at most; of what they become, no more than `PORTION_BYTES`.
 PORTION = 2_000
+
+T = TypeVar("T")
+
+
+def fitting(each: Iterable[T], size: Callable[[T], int]) -> Iterator[T]:
+    """As many of them as one transaction covers by their bytes; one at least."""
+    left = PORTION_BYTES
+    for one in each:
+        yield one
+        left -= size(one)
+        if left <= 0:
+            return
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -90,21 +102,25 @@ class Filing:
         return 0
 
     async def _portion(self, desk: Desk, reading: Reading) -> None:
+        before = reading.row
         try:
-            rows = await off_loop(lambda: reading.next(PORTION))
-        except OSError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever it is: this file cannot be read, the next may
-            told = error.reason if isinstance(error, HubError) else type(error).__name__
-            await self.set_aside(desk, reading.file, f"the file cannot be read: {told}")
+            outputs = await off_loop(lambda: self._next(reading))
+        except Unreadable as error:
+            await self.set_aside(desk, reading.file, f"the file cannot be read: {error}")
             return
+        desk.progress()
         try:
-            if rows:
-                await self._land(desk, reading, rows)
+            if reading.row > before:
+                await self._land(desk, reading, outputs)
             else:
                 await self.finish(desk, reading.file)
         except Refused as refused:  # and would be again: nothing of the portion is written
             await self.set_aside(desk, reading.file, f"Kafka refuses what it leads to: {refused.kind}")
+
+    def _next(self, reading: Reading) -> list[Output]:
+        """What the next rows become. Runs in a thread."""
+        each = self.outputs(reading.file, reading.next(PORTION))
+        return [output for made in fitting(each, _bytes_of) for output in made]
 
     async def end(self) -> None:
         """Let go of the file in hand, and of the place."""
@@ -126,9 +142,10 @@ class Filing:
     async def begun(self) -> None:
         """A file is about to be read, after that row."""
 
-    def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> list[Output]:
-        """What rows become. Runs in a thread."""
-        return [self.row_output(file, line, row) for line, row in rows]
+    def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> Iterator[list[Output]]:
+        """What rows become, one by one, for as long as there is room for the next. Runs in a thread."""
+        for line, row in rows:
+            yield [self.row_output(file, line, row)]
 
     def given_up(self) -> Position:
         """The position after the file in hand was not read to its end."""
@@ -267,11 +284,9 @@ class Filing:
         await self.begun()
         self._reading = Reading(self.connector, file, path, self.starts_after())
 
-    async def _land(self, desk: Desk, reading: Reading, rows: list[Numbered]) -> None:
-        outputs = await off_loop(lambda: self.outputs(reading.file, rows))
-        desk.progress()
+    async def _land(self, desk: Desk, reading: Reading, outputs: list[Output]) -> None:
         if outputs:  # of a register, often nothing
-            position = msgspec.structs.replace(self.position, row=rows[-1][0], read=reading.done)
+            position = msgspec.structs.replace(self.position, row=reading.row, read=reading.done)
             await desk.commit(outputs, position.text())
             self.position = position
         await self.applied()
@@ -280,3 +295,7 @@ class Filing:
         if self._reading is not None:
             self._reading.close()
             self._reading = None
+
+
+def _bytes_of(outputs: Iterable[Output]) -> int:
+    return sum(len(output.value or b"") for output in outputs)

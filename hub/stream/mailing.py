@@ -11,10 +11,10 @@ from hub.sdk.errors import Reject, Retry
 from hub.sdk.mailbox import Letter, MailboxSource
 from hub.stream.instances import Desk
 from hub.stream.raw import raw_output
-from hub.stream.records import Output
+from hub.stream.records import PORTION_BYTES, Output
 
-#: Messages, and bytes, that one transaction covers at most.
-_MOST, _MOST_BYTES = 100, 16 << 20
+#: Messages that one transaction covers at most.
+_MOST = 100
 
 
 class Mailing:
@@ -74,7 +74,7 @@ class Mailing:
                 break
             outputs.append(output)
             size += len(output.value or b"")
-            if size > _MOST_BYTES:
+            if size > PORTION_BYTES:
                 break
         fresh = ids[: len(outputs)]
         await desk.commit(outputs, json.dumps([*self._landed, *fresh]))

@@ -16,6 +16,8 @@ from hub.sdk import BadRow, FileDropSource, Instance, Retry, csv_rows
 from hub.sdk.connector import FAULT
 from hub.stream import filing, topics
 from hub.stream.controls import Controls, control_output
+from hub.stream.records import Output, Place
+from hub.testing.in_memory import InMemory, drive
 from tests.stream.at_work import (
     EMITS,
     Borrowed,
@@ -165,6 +167,33 @@ async def test_a_file_that_leads_to_what_kafka_refuses_goes_to_quarantine_and_th
     told = [beside.get(FAULT, key) for key, _, beside in landed(kafka, instance)]
     refused = "Kafka refuses what it leads to: MessageSizeTooLargeError"
     assert told == [*(f"L{number}" for number in range(50)), refused, "L70"]
+
+
+class Measured(InMemory):
+    """Remembers how many bytes each transaction had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def commit(self, outputs: list[Output], place: Place) -> bool:
+        self.sizes.append(sum(len(one.value or b"") for one in outputs))
+        return await super().commit(outputs, place)
+
+    def assert_bounded(self) -> None:
+        """Kafka has a time limit, and what is beyond it would be tried for ever."""
+        assert max(self.sizes) < 24 << 20
+
+
+async def test_rows_however_large_are_landed_in_transactions_of_bounded_size(
+    inbox: Path, tmp_path: Path
+) -> None:
+    source, memory = drop(Instance("one", "made", "E08000025"), inbox), Measured()
+    source.settled_after = timedelta()  # type: ignore[misc] - of this object alone
+    write(inbox / "REF_1.csv", [(f"L{number}", "x" * 800_000) for number in range(45)])
+    await drive(source, memory, tmp_path)
+    assert [raw.key for raw in memory.landed(source)] == [f"L{number}" for number in range(45)]
+    memory.assert_bounded()
 
 
 async def test_a_worker_that_dies_within_a_file_is_succeeded_without_skip_or_repeat(

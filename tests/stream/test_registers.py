@@ -23,7 +23,7 @@ from hub.stream.register_cache import RegisterCache
 from hub.testing.in_memory import InMemory, drive
 from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance
 from tests.stream.copying import until
-from tests.stream.test_file_drops import write
+from tests.stream.test_file_drops import Measured, write
 
 
 class Register(RegisterSource[Folder, Row]):
@@ -326,6 +326,22 @@ async def test_a_row_too_large_beside_the_one_before_is_set_aside_and_what_comes
         "1": "with the row before it, a record of 2400063 bytes, where 2031616 are taken",
         "3": "a record of 2400028 bytes, where 2031616 are taken",
     }
+
+
+async def test_changes_and_removals_however_large_are_landed_in_transactions_of_bounded_size(
+    inbox: Path, tmp_path: Path
+) -> None:
+    source = register(Instance("one", "made", "E08000025"), inbox)
+    source.settled_after, source.most_removed = timedelta(), 1.0  # type: ignore[misc] - of this object alone
+    large = {f"L{n}": "x" * 800_000 for n in range(45)}
+    taken: list[Mapping[str, str]] = [{}, large, dict.fromkeys(large, "small"), large, {"L0": "small"}]
+    memory = Measured()
+    for number, entries in enumerate(taken[1:], start=1):
+        put(inbox, f"{number}.csv", entries)
+        await drive(source, memory, tmp_path)
+    found = told(json.loads(raw.body) for raw in memory.landed(source))
+    assert found == sum(map(differences, taken, taken[1:]), Counter())
+    memory.assert_bounded()
 
 
 class Stumbling(Register):
