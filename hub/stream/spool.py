@@ -32,15 +32,20 @@ class Spool:
         self._folder = folder / re.sub(r"[^A-Za-z0-9-]", "_", key)
 
     async def fetch(self, place: Place, found: Found, progress: Callable[[], None]) -> tuple[Dropped, Path]:
-        """Copy a file here. Raises as `Place.read`, and Retry when it changed while it was copied."""
+        """Copy a file here. Raises as `Place.read`, and Retry when it changed while it was copied.
+
+        No more of it is kept than was listed: Kafka's own disk may be the one that it fills.
+        """
         self.clear()
         self._folder.mkdir(parents=True, exist_ok=True)
         path, digest, size = self._folder / "file", hashlib.sha256(), 0
         with path.open("wb") as file:
             async for chunk in place.read(found.name):
+                size += len(chunk)
+                if size > found.size:
+                    break
                 await asyncio.to_thread(file.write, chunk)
                 digest.update(chunk)
-                size += len(chunk)
                 progress()
         if size != found.size:
             raise Retry("the file changed while it was fetched")

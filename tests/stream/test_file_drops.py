@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,9 +14,10 @@ import pytest
 
 from hub.sdk import BadRow, FileDropSource, Instance, Retry, csv_rows
 from hub.sdk.connector import FAULT
-from hub.stream import filing, topics
+from hub.sdk.places import CHUNK, LocalPlace, Place
+from hub.stream import filing, records, topics
 from hub.stream.controls import Controls, control_output
-from hub.stream.records import Output, Place
+from hub.stream.records import Output
 from hub.testing.in_memory import InMemory, drive
 from tests.stream.at_work import (
     EMITS,
@@ -176,13 +177,38 @@ class Measured(InMemory):
         super().__init__()
         self.sizes: list[int] = []
 
-    async def commit(self, outputs: list[Output], place: Place) -> bool:
+    async def commit(self, outputs: list[Output], place: records.Place) -> bool:
         self.sizes.append(sum(len(one.value or b"") for one in outputs))
         return await super().commit(outputs, place)
 
     def assert_bounded(self) -> None:
         """Kafka has a time limit, and what is beyond it would be tried for ever."""
         assert max(self.sizes) < 24 << 20
+
+
+class Endless(LocalPlace):
+    """Its files are another size than it says, as those that grow while they are read."""
+
+    given = 0
+
+    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+        while True:
+            self.given += CHUNK
+            assert self.given < 8 << 20, "it is read on and on"
+            yield bytes(CHUNK)
+
+
+async def test_of_a_file_no_more_is_fetched_than_was_listed(inbox: Path, tmp_path: Path) -> None:
+    class Growing(Drop):
+        settled_after = timedelta()
+
+        def place(self) -> Place:
+            return Endless(inbox)
+
+    write(inbox / "REF_1.csv", licences(2))
+    with pytest.raises(Retry, match="changed while it was fetched"):
+        await drive(drop(Instance("one", "made", "E08000025"), inbox, Growing), InMemory(), tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("file")) < CHUNK
 
 
 async def test_rows_however_large_are_landed_in_transactions_of_bounded_size(
