@@ -54,6 +54,10 @@ class Registering(Filing):
         await super().end()
         self._cache.close()
 
+    def ordered(self) -> bool:
+        """An older register after a newer one would undo what that one changed."""
+        return True
+
     def known(self, desk: Desk, file: Dropped) -> bool:
         """Only the last one: registers do go back to what they were."""
         return file.digest == self.position.last

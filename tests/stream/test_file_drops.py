@@ -399,3 +399,85 @@ async def test_a_file_that_cannot_be_moved_to_quarantine_is_landed_and_set_aside
         await until(lambda: source.reads == 3 and len(list(quarantine.glob("*"))) == 2)
     faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
     assert faults == ["the file cannot be read: ValueError"] * 3
+
+
+class OneFails(LocalPlace):
+    """One of its files can neither be read nor, as what failed may be the other, moved: that of another user, say."""
+
+    fails = ""
+
+    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+        if (name, "read") == (FIRST, self.fails):
+            raise Retry("the file cannot be read: PermissionError")
+        async for chunk in super().read(name, offset):
+            yield chunk
+
+    async def move(self, name: str, folder: str, new_name: str) -> None:
+        if (name, "moved") == (FIRST, self.fails):
+            raise Retry("the file cannot be moved: PermissionError")
+        await super().move(name, folder, new_name)
+
+
+FIRST = "REF_1.csv"
+
+
+@pytest.mark.parametrize("fails", ["read", "moved"])
+async def test_a_file_that_cannot_be_read_or_moved_is_told_and_holds_up_no_other(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, fails: str
+) -> None:
+    place = OneFails(inbox)
+    place.fails = fails
+
+    class Elsewhere(Drop):
+        def place(self) -> Place:
+            return place
+
+    write(inbox / FIRST, licences(2))
+    write(inbox / "REF_2.csv", licences(1, start=7))
+    async with at_work(kafka, borrowed, drop(instance, inbox, Elsewhere), inbox.parent) as instances:
+        health = instances.health[f"{instance.name}/files"]
+        await until(lambda: list((inbox / "archive").glob("REF_2.*")))
+        await until(lambda: health.error == f"the file cannot be {fails}: PermissionError")
+        place.fails = ""
+        await until(lambda: list((inbox / "archive").glob("REF_1.*")))
+        await until(lambda: not health.error)
+    first, second = ["L0", "L1"], ["L7"]
+    order = second + first if fails == "read" else first + second
+    assert [key for key, *_ in landed(kafka, instance)] == order
+
+
+async def test_a_file_that_has_to_wait_for_its_quarantine_is_told_once_and_holds_up_no_other(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    quarantine = inbox / "quarantine"
+    quarantine.write_text("what is in the way of the folder")
+    for number in (1, 2):
+        (inbox / f"REF_{number}.csv").write_text("\n" * number)
+    write(inbox / "REF_3.csv", licences(1))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "one"):
+        await until(lambda: list((inbox / "archive").glob("REF_3*")))
+    quarantine.unlink()
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "two"):
+        await until(lambda: len(list(quarantine.glob("*"))) == 2)
+        # Somebody gives one again, as it was.
+        next(quarantine.glob("REF_1*")).rename(inbox / "REF_1.csv")
+        await until(lambda: len(list(quarantine.glob("*"))) == 2)
+    faults = [beside["file"] for *_, beside in landed(kafka, instance) if FAULT in beside]
+    assert sorted(faults) == ["REF_1.csv", "REF_1.csv", "REF_2.csv"]
+
+
+@pytest.mark.parametrize("name", ["\u00e9" * 123 + ".csv", "x" * 246 + ".csv", f"Dear Mr. {'Smith ' * 40}"])
+async def test_a_file_whose_name_is_as_long_as_it_may_be_is_put_away_under_one_that_is_no_longer(
+    inbox: Path, tmp_path: Path, name: str
+) -> None:
+    class Anything(Marked):
+        pattern = "*"
+
+    write(inbox / name, licences(2))
+    (inbox / f"{name}.done").touch()
+    source, memory = drop(Instance("one", "made", "E08000025"), inbox, Anything), InMemory()
+    await drive(source, memory, tmp_path)
+    assert [raw.key for raw in memory.landed(source)] == ["L0", "L1"]
+    put_away = [path.name for path in (inbox / "archive").iterdir()]
+    assert len(put_away) == 2 and all(found.startswith(name[:100]) for found in put_away)
+    assert not name.endswith(".csv") or any(found.endswith(".csv") for found in put_away)

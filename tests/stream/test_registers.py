@@ -17,13 +17,14 @@ from structlog.testing import capture_logs
 
 from hub.sdk import Change, Fact, Instance, RegisterSource, csv_rows
 from hub.sdk.connector import FAULT
+from hub.sdk.places import Place
 from hub.stream import failpoints, filing, registers
 from hub.stream.failpoints import VARIABLE
 from hub.stream.register_cache import RegisterCache
 from hub.testing.in_memory import InMemory, drive
 from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance
 from tests.stream.copying import until
-from tests.stream.test_file_drops import Measured, write
+from tests.stream.test_file_drops import Measured, OneFails, write
 
 
 class Register(RegisterSource[Folder, Row]):
@@ -272,6 +273,31 @@ async def test_a_copy_that_fails_to_take_over_what_is_committed_reads_it_from_ka
             put(inbox, "2.csv", second)
             await until(archived(inbox, 2))
     assert next(calls) > 3
+    assert told(changes(kafka, instance)) == differences({}, first) + differences(first, second)
+
+
+async def test_a_register_that_cannot_be_read_is_waited_for_lest_an_older_one_undo_a_newer(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    place = OneFails(inbox)
+    place.fails = "read"
+
+    class Elsewhere(Register):
+        def place(self) -> Place:
+            return place
+
+    first, second = {"L1": "a", "L2": "b"}, {"L1": "a", "L2": "c"}
+    put(inbox, "REF_1.csv", first)
+    put(inbox, "REF_2.csv", second)
+    source = Elsewhere(instance, Folder(folder=str(inbox)))
+    async with at_work(kafka, borrowed, source, tmp_path) as instances:
+        health = instances.health[source.key]
+        await until(lambda: health.error)
+        after = health.next_at
+        await until(lambda: health.next_at > after + 1)  # it failed again
+        assert not changes(kafka, instance)
+        place.fails = ""
+        await until(archived(inbox, 2))
     assert told(changes(kafka, instance)) == differences({}, first) + differences(first, second)
 
 
