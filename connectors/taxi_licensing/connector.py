@@ -38,6 +38,7 @@ from hub.sdk import (
 )
 from hub.sdk.http import decoded
 from hub.sdk.identifiers import todays_council
+from hub.sdk.rows import LONGEST_ROW
 
 JOBS = "/v1/scheme-management/register-csv-from-s3/jobs"
 
@@ -67,7 +68,7 @@ class TaxiRegister(RegisterSource[Config, Licence]):
 
     def read(self, file: TextIO) -> Iterable[dict[str, str] | BadRow]:
         """By the first line: a header has every column of the published form by its name."""
-        headed = PUBLISHED[0] in file.readline()
+        headed = PUBLISHED[0] in file.readline(LONGEST_ROW)
         file.seek(0)
         return csv_rows(file, None if headed else PUBLISHED)
 

@@ -42,13 +42,16 @@ class FileDropSource(Source[C, R], Generic[C, R]):
        name is not printable, or has a backslash, is passed over, which the log tells;
     2. it is copied to local disk and hashed. **The same bytes twice are one file**: a repeat is archived and
        tells nothing;
-    3. `read` yields its rows, in a thread of its own. They are landed in Kafka by the thousand, each thousand in
-       one transaction with how far the file was read: a worker that dies is succeeded by one that goes on after
-       the last row committed, neither skipping nor repeating;
+    3. `read` yields its rows, in a thread of its own. They are landed in Kafka by the thousand, or fewer where they
+       are large, each portion in one transaction with how far the file was read: a worker that dies is succeeded by
+       one that goes on after the last row committed, neither skipping nor repeating;
     4. the file is moved to the folder `archive` below, or to `quarantine` where it cannot be read at all: `read`
        raised `Reject`, or anything else, which is told by its type. So is one of which Kafka refuses what its
        rows lead to. Rows landed before that stay landed. What has another size or time by then than when it was
        taken is left, and taken as a new file.
+
+    A file that cannot be fetched, or moved, is tried again and told by `hub status`; the others go first, unless the
+    source is `ordered`.
 
     A row that cannot be read is a `BadRow`, one that does not fit `record_model` or whose `events` raise `Reject`
     likewise: each is set aside as a dead letter with its line and reason, and the rest goes on.
@@ -139,11 +142,11 @@ class RegisterSource(FileDropSource[C, Change[R]], Generic[C, R]):
     nothing downstream. The very first register is all `added`. The state is in Kafka (`hub.registers`), with a
     copy on the worker's disk that can be dropped, so memory stays flat however long the register is.
 
-    A repeat of the register that was taken last tells nothing; an older one seen again is a register like any
-    other, since registers do go back. Two rows with one key: the second is set aside. A row that does not fit
-    `row_model` is set aside once; what comes after it is compared with the last that fitted, and counts as added
-    where none did. A row that is too large for Kafka, by itself or beside the one before it, is set aside with every
-    register, and the entry stays as it was.
+    They are taken in their order: one that cannot be fetched is waited for. A repeat of the register that was taken
+    last tells nothing; an older one seen again is a register like any other, since registers do go back. Two rows
+    with one key: the second is set aside. A row that does not fit `row_model` is set aside once; what comes after it
+    is compared with the last that fitted, and counts as added where none did. A row that is too large for Kafka, by
+    itself or beside the one before it, is set aside with every register, and the entry stays as it was.
 
     A register that lost more than `most_removed` of its entries is more likely cut off than true, and one that lost
     any beside rows that cannot be read, or have no key, may have them still: what it adds and changes is told, its

@@ -29,8 +29,9 @@ class MailboxSource(Source[C, R], Generic[C, R]):
     Kafka that it is landed and only acknowledges it. So a message is landed once and never lost, and the sender
     is never told "fetched" of what could still be lost.
 
-    `Retry` from any of the three leaves the message for the next round; `Reject` from `download` sets it aside as
-    a dead letter (with its id and no bytes) and acknowledges it; `Stop` halts the instance.
+    `Retry` from any of the three leaves the message for the next round, in which those that did not fail go first;
+    `Reject` from `download` sets it aside as a dead letter (with its id and no bytes) and acknowledges it, and from
+    `acknowledge` is as `Retry`; `Stop` halts the instance.
     """
 
     name = "mailbox"

@@ -34,8 +34,8 @@ class Found:
 class Place(Protocol):
     """One folder, and folders below it to move files to. Names are bare: a path is refused with `Reject`.
 
-    Failures of the connection raise `Retry`, a refused login or a missing folder `Stop`, a file that is not
-    there `Reject`.
+    Failures of the connection, and of one file, raise `Retry`, a refused login, or a folder that is missing or may not
+    be used, `Stop`, a file that is not there `Reject`.
     """
 
     async def listed(self, pattern: str) -> list[Found]:
@@ -237,8 +237,11 @@ class SftpPlace:
         """See `Place`."""
         there = f"{self._folder}/{checked(folder)}"
         try:
+            await (await self._open()).makedirs(there, exist_ok=True)
+        except (OSError, asyncssh.Error) as error:
+            raise await self._failed(error, "the folder") from None
+        try:
             client = await self._open()
-            await client.makedirs(there, exist_ok=True)
             await self._rename(client, f"{self._folder}/{checked(name)}", f"{there}/{checked(new_name)}")
         except (OSError, asyncssh.Error) as error:
             raise await self._failed(error, "the file") from None
@@ -289,7 +292,8 @@ class SftpPlace:
                 return Retry("a file was moved away meanwhile")
             return Stop("the folder is not there: check `folder`")
         if isinstance(error, asyncssh.SFTPPermissionDenied):
-            return Stop(f"{what} may not be used by this user: check its permissions")
+            told = f"{what} may not be used by this user: check its permissions"
+            return Retry(told) if what == "the file" else Stop(told)  # the other files may be
         await self.close()
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return Stop("the server's key is not the one configured: check `sftp_host_key`")

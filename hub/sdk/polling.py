@@ -16,7 +16,10 @@ from hub.sdk.webhook import lookup
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Items as the source gave them, and where to go on. `more` asks for the next page at once."""
+    """Items as the source gave them, and where to go on. `more` asks for the next page at once.
+
+    All of a page is one transaction: ask the system for pages of some megabytes at most.
+    """
 
     items: Sequence[dict[str, Any]]
     next: str

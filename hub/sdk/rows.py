@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TextIO
 from xml.etree.ElementTree import Element, ParseError  # types alone: defusedxml reads
 
@@ -18,8 +19,9 @@ from hub.sdk.errors import Reject
 
 Row = Mapping[str, Any]
 
-#: Longest row of a CSV file, characters: what is longer is a quote that was never closed, and no record would hold it.
-_LONGEST_ROW = 900_000
+#: Longest row, and line, characters: what is longer is a quote that was never closed, or no lines at all (a disk that
+#: was full leaves NULs), and no record would hold it.
+LONGEST_ROW = 900_000
 
 _encode = msgspec.json.Encoder(order="deterministic").encode  # so that rows can be compared by their bytes
 
@@ -37,13 +39,13 @@ def csv_rows(
 ) -> Iterator[dict[str, str] | BadRow]:
     """Rows of CSV (RFC 4180) by the names in the first line, or by `columns` where there is no such line.
 
-    Names are stripped. A row with more or fewer fields than names is bad; so is one with a NUL, or of more than
-    900,000 characters. Lines that a quote which is never closed takes into its row are rows still, where each is one
-    by itself. Empty lines are passed over. Raises Reject for a header that is empty or says one name twice:
-    nothing of such a file can be understood.
+    Names are stripped. A row with more or fewer fields than names is bad; so is one of more than 900,000 characters,
+    of which nothing is kept where they are one line. Lines that a quote which is never closed takes into its row are
+    rows still, where each is one by itself. Empty lines are passed over. Raises Reject for a header that is empty or
+    says one name twice: nothing of such a file can be understood.
     """
-    csv.field_size_limit(_LONGEST_ROW)
-    lines = _Lines(file)
+    csv.field_size_limit(LONGEST_ROW)
+    lines = _Lines(_bounded(file))
     reader = csv.reader(lines, strict=True, **dialect)
     names = list(columns) if columns else _header(reader)
     while True:
@@ -66,21 +68,21 @@ def csv_rows(
 class _Lines:
     """The lines of a file, of which `taken` went into the row in hand; what is given back comes again first."""
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, lines: Iterator[str]) -> None:
         self.taken: list[str] = []
         self._length = 0
         self._again: deque[str] = deque()
-        self._file = file
+        self._lines = lines
 
     def __iter__(self) -> Iterator[str]:
         return self
 
     def __next__(self) -> str:
-        if self._length > _LONGEST_ROW:
-            raise csv.Error
-        line = self._again.popleft() if self._again else next(self._file)
+        line = self._again.popleft() if self._again else next(self._lines)
         self.taken.append(line)
         self._length += len(line)
+        if self._length > LONGEST_ROW:
+            raise csv.Error
         return line
 
     def begin(self) -> None:
@@ -90,13 +92,27 @@ class _Lines:
         self._again.extendleft(reversed(lines))
 
 
+def _bounded(file: TextIO) -> Iterator[str]:
+    """The lines of a file; of one that is too long as much as tells that, so that memory stays flat."""
+    read = partial(file.readline, LONGEST_ROW + 1)
+    for line in iter(read, ""):
+        yield line
+        piece = line
+        while len(piece) > LONGEST_ROW and not piece.endswith(("\n", "\r")):
+            piece = read()
+
+
+def _too_long(line: str) -> BadRow | None:
+    return BadRow(f"the line has more than {LONGEST_ROW} characters") if len(line) > LONGEST_ROW else None
+
+
 def _broken(lines: _Lines, due: int, dialect: Mapping[str, Any]) -> BadRow:
     """The line with which the row in hand began, or all that it took, where it is not sure that the rest are rows."""
     first, *rest = lines.taken
     # The last is where it broke: a row by itself or, after others that are, the start of one.
     if all(_is_row(line, due, dialect) for line in rest[:-1] or rest):
         lines.give_back(rest)
-        return BadRow("the line is not CSV", first.rstrip("\r\n"))
+        return _too_long(first) or BadRow("the line is not CSV", first.rstrip("\r\n"))
     return BadRow(f"{len(lines.taken)} lines are not CSV", "".join(lines.taken))
 
 
@@ -123,8 +139,11 @@ def _header(reader: Iterator[list[str]]) -> list[str]:
 
 
 def json_lines(file: TextIO) -> Iterator[dict[str, Any] | BadRow]:
-    """One JSON object a line; empty lines are passed over."""
-    for line in file:
+    """One JSON object a line; empty lines are passed over. One of more than 900,000 characters is bad, and not kept."""
+    for line in _bounded(file):
+        if bad := _too_long(line):
+            yield bad
+            continue
         if not line.strip():
             continue
         try:

@@ -9,7 +9,7 @@ import io
 import secrets
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,17 +22,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hub.sdk.clock import Clock
 from hub.sdk.simulator import HANG, Listener, Simulator
 
-#: Faults of an SFTP server: the login is refused, the connection breaks within a file, nothing can be opened, or a
-#: file is moved away while the server lists the folder, which some then say is not there.
-LOGIN, CUT, BUSY, GONE = "login refused", "connection cut", "busy", "gone while listed"
+#: Faults of an SFTP server: the login is refused, the connection breaks within a file, nothing can be opened, a file
+#: may not be used, or one is moved away while the server lists the folder, which some then say is not there.
+LOGIN, CUT, BUSY, DENIED, GONE = "login refused", "connection cut", "busy", "file denied", "gone while listed"
 
 
 class SftpSimulator(Simulator):
     """One user's folder, `/drop`, on an SFTP server with a key of its own, at `sftp_host`.
 
     `drop` leaves a file as a careful sender does, under another name first. `files` are those there, by path below
-    the folder. Faults, per read, login or file listed: `login refused`, `connection cut`, `busy`, `gone while
-    listed`, `hang`. A subclass that speaks HTTP too adds `serve_http` to its `listeners`.
+    the folder. Faults, per read, move, login or file listed: `login refused`, `connection cut`, `busy`, `file denied`,
+    `gone while listed`, `hang`. A subclass that speaks HTTP too adds `serve_http` to its `listeners`.
     """
 
     bad_days: ClassVar[dict[str, dict[str, float]]] = {
@@ -210,7 +210,14 @@ class _Files(asyncssh.SFTPServer):
     def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> object:
         if self._simulator.draw(BUSY):
             raise asyncssh.SFTPFailure("too many files are open")
+        if self._simulator.draw(DENIED):
+            raise asyncssh.SFTPPermissionDenied("another user's")
         return super().open(path, pflags, attrs)
+
+    def posix_rename(self, oldpath: bytes, newpath: bytes) -> Awaitable[None] | None:
+        if self._simulator.draw(DENIED):
+            raise asyncssh.SFTPPermissionDenied("another user's")
+        return super().posix_rename(oldpath, newpath)
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         async for entry in super().scandir(path):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from hub.sdk.connector import FAULT
-from hub.sdk.errors import Reject, Retry
+from hub.sdk.errors import HubError, Reject, Retry
 from hub.sdk.mailbox import Letter, MailboxSource
 from hub.stream.instances import Desk
 from hub.stream.raw import raw_output
-from hub.stream.records import Output
+from hub.stream.records import PORTION_BYTES, Output
 
-#: Messages, and bytes, that one transaction covers at most.
-_MOST, _MOST_BYTES = 100, 16 << 20
+#: Messages that one transaction covers at most.
+_MOST = 100
 
 
 class Mailing:
@@ -40,7 +41,7 @@ class Mailing:
         return 0
 
     async def round(self, desk: Desk) -> float:
-        """Take what waits, in portions."""
+        """Take what waits, in portions. What cannot be acknowledged is told when all else is done."""
         inbox = await self.connector.waiting()
         desk.progress()
         waiting = list(inbox.ids)
@@ -48,12 +49,14 @@ class Mailing:
         # What the mailbox shows no longer is acknowledged, whatever we heard; a list cut short says nothing.
         self._landed = [one for one in self._landed if one in listed or inbox.full]
         landed = set(self._landed)  # before they are acknowledged: this list of what waits still shows them
-        for message_id in [one for one in self._landed if one in listed]:
-            await self._acknowledge(desk, message_id)
-        new = sorted((one for one in waiting if one not in landed), key=lambda one: self._failed[one])
+        failure = await self._acknowledge(desk, [one for one in self._landed if one in listed])
+        new = sorted((one for one in waiting if one not in landed), key=self._failed.__getitem__)
         while new:
-            new = await self._take(desk, new)
+            new, failed = await self._take(desk, new)
+            failure = failure or failed
         await desk.commit([], json.dumps(self._landed))
+        if failure is not None:
+            raise failure
         if inbox.full:
             return 0
         return self.connector.instance.interval(self.connector.every)
@@ -61,8 +64,8 @@ class Mailing:
     async def end(self) -> None:
         """Nothing to release."""
 
-    async def _take(self, desk: Desk, ids: list[str]) -> list[str]:
-        """Land a portion and acknowledge it; gives the ids that are left."""
+    async def _take(self, desk: Desk, ids: list[str]) -> tuple[list[str], HubError | None]:
+        """Land a portion and acknowledge it; gives the ids that are left, and why not all is acknowledged."""
         outputs: list[Output] = []
         size, failure = 0, None
         for message_id in ids[:_MOST]:
@@ -74,16 +77,15 @@ class Mailing:
                 break
             outputs.append(output)
             size += len(output.value or b"")
-            if size > _MOST_BYTES:
+            if size > PORTION_BYTES:
                 break
         fresh = ids[: len(outputs)]
         await desk.commit(outputs, json.dumps([*self._landed, *fresh]))
         self._landed += fresh
-        for message_id in fresh:
-            await self._acknowledge(desk, message_id)
+        unheard = await self._acknowledge(desk, fresh)
         if failure is not None:
             raise failure
-        return ids[len(fresh) :]
+        return ids[len(fresh) :], unheard
 
     async def _download(self, desk: Desk, message_id: str) -> Output:
         source = self.connector
@@ -104,8 +106,18 @@ class Mailing:
         raw_id = source.raw_id(message_id, letter)
         return raw_output(source, raw_id, source.raw_key(message_id, letter), body, letter.attributes)
 
-    async def _acknowledge(self, desk: Desk, message_id: str) -> None:
-        await self.connector.acknowledge(message_id)
-        desk.progress()
-        self._landed.remove(message_id)
-        self._failed.pop(message_id, None)
+    async def _acknowledge(self, desk: Desk, ids: Iterable[str]) -> HubError | None:
+        """Acknowledge what is landed; gives why not all of it, if so. The rest is for the next round.
+
+        What failed before goes last, and after one failure no more are tried: the mailbox may have had enough.
+        """
+        for message_id in sorted(ids, key=self._failed.__getitem__):
+            try:
+                await self.connector.acknowledge(message_id)
+            except (Retry, Reject) as error:
+                self._failed[message_id] += 1
+                return error
+            desk.progress()
+            self._landed.remove(message_id)
+            self._failed.pop(message_id, None)
+        return None

@@ -18,6 +18,9 @@ Place = tuple[str, int]
 MAX_BYTES = 2 << 20
 """Of the largest record that is written, headers included: twice the largest body, event or file item."""
 
+PORTION_BYTES = 16 << 20
+"""Of what one transaction lands of all that a source has, roughly: far from what takes as long as a transaction may."""
+
 
 class Record(Protocol):
     """One record as read from Kafka, `timestamp` in milliseconds; `Read` has this shape, and aiokafka's own record."""

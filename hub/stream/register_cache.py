@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import time
 
@@ -108,12 +108,9 @@ class RegisterCache:
             )
             sql.executemany("DELETE FROM entries WHERE key = ?", ((key,) for key in gone))
 
-    def unseen(self, number: int, most: int) -> list[tuple[str, bytes]]:
+    def unseen(self, number: int, most: int) -> Iterator[tuple[str, bytes]]:
         """Some of the entries that register `number` does not have."""
-        found: list[tuple[str, bytes]] = self._sql.execute(
-            "SELECT key, row FROM entries WHERE seen <> ? LIMIT ?", (number, most)
-        ).fetchall()
-        return found
+        return self._sql.execute("SELECT key, row FROM entries WHERE seen <> ? LIMIT ?", (number, most))
 
     def count(self, unseen_in: int | None = None) -> int:
         """How many entries there are, or how many of them register `unseen_in` does not have."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from hub.sdk.connector import FAULT
 from hub.sdk.errors import HubError
 from hub.sdk.files import Dropped, RegisterSource, change_of
 from hub.sdk.rows import BadRow, encoded
-from hub.stream.filing import PORTION, Filing, Position
+from hub.stream.filing import PORTION, Filing, Position, fitting
 from hub.stream.instances import Desk
 from hub.stream.off_loop import off_loop
 from hub.stream.raw import raw_output, too_large
@@ -54,6 +54,10 @@ class Registering(Filing):
         await super().end()
         self._cache.close()
 
+    def ordered(self) -> bool:
+        """An older register after a newer one would undo what that one changed."""
+        return True
+
     def known(self, desk: Desk, file: Dropped) -> bool:
         """Only the last one: registers do go back to what they were."""
         return file.digest == self.position.last
@@ -73,10 +77,10 @@ class Registering(Filing):
         left = self.position.settled()
         return msgspec.structs.replace(left, number=left.number + 1, last="")
 
-    def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> list[Output]:
-        """Changes as raw records, and the entries as they are now."""
+    def outputs(self, file: Dropped, rows: Iterable[Numbered]) -> Iterator[list[Output]]:
+        """Changes as raw records, each with the entry as it is now."""
         self._same, self._stored = [], {}
-        number, outputs, now = self.position.number + 1, list[Output](), set[str]()
+        number, now = self.position.number + 1, set[str]()
         for line, row in rows:
             after, fault = encoded(row)
             key, fault = ("", fault) if fault or isinstance(row, BadRow) else self._key(row)
@@ -88,16 +92,15 @@ class Registering(Filing):
                 fault = "a row with this key came before"
             now.add(key)
             if fault:
-                outputs += [] if passed else [self._faulty(file, line, after, fault)]
+                yield [] if passed else [self._faulty(file, line, after, fault)]
             elif passed or last == after:
                 self._same.append(key)
             elif fault := too_large((before or b"") + after):
                 self._same.append(key)  # and stays as it is: what changed cannot be told
-                outputs.append(self._faulty(file, line, after, f"with the row before it, {fault}"))
+                yield [self._faulty(file, line, after, f"with the row before it, {fault}")]
             else:
                 self._stored[key] = entry = self._entry(before, after)
-                outputs += [self._change(file, number, key, before, after), self._cache.output(key, entry)]
-        return outputs
+                yield [self._change(file, number, key, before, after), self._cache.output(key, entry)]
 
     def _entry(self, before: bytes | None, after: bytes) -> bytes:
         """What is stored of a row: one that replaces none has the row before beside it. Rows are objects, no lists."""
@@ -141,7 +144,7 @@ class Registering(Filing):
             reason = f"{missing} of {entries} entries are missing: {doubt}, nothing is removed"
             await self.set_aside(desk, file, reason)
             return
-        gone = await off_loop(lambda: self._cache.unseen(number, PORTION))
+        gone = await off_loop(lambda: list(fitting(self._cache.unseen(number, PORTION), _size)))
         if gone:
             outputs = [self._change(file, number, key, self._rows(entry)[0], None) for key, entry in gone]
             outputs += [self._cache.output(key, None) for key, _ in gone]
@@ -186,3 +189,7 @@ class Registering(Filing):
     def _faulty(self, file: Dropped, line: int, body: bytes, fault: str) -> Output:
         source, raw_id = self.connector, self.connector.raw_id(file, line)
         return raw_output(source, raw_id, raw_id, body, file.attributes(line) | {FAULT: fault})
+
+
+def _size(entry: tuple[str, bytes]) -> int:
+    return len(entry[1])

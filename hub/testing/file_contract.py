@@ -16,7 +16,7 @@ from hub.sdk.connector import FAULT
 from hub.sdk.errors import Reject, Retry, Stop
 from hub.sdk.files import FileDropSource, RegisterSource
 from hub.sdk.places import Found
-from hub.sdk.sftp_simulator import BUSY, CUT, GONE, LOGIN, FileSimulator
+from hub.sdk.sftp_simulator import BUSY, CUT, DENIED, GONE, LOGIN, FileSimulator
 from hub.stream import filing
 from hub.testing.contract import Contract, Raw
 from hub.testing.in_memory import Died, InMemory, drive
@@ -98,8 +98,8 @@ class FileDropContract(Contract):
             ids = [raw.id for raw in memory.landed(source)]
             assert len(ids) == len(set(ids)) == len(made)
 
-    @pytest.mark.parametrize("fault", [CUT, BUSY, GONE])
-    async def test_a_connection_that_breaks_is_retried_and_loses_nothing(
+    @pytest.mark.parametrize("fault", [CUT, BUSY, DENIED, GONE])
+    async def test_a_failure_that_passes_is_retried_and_loses_nothing(
         self, fault: str, tmp_path: Path
     ) -> None:
         async with self._world() as (simulator, source):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from connectors.care_messages.samples import Conversation
 from connectors.nhs_mesh.connector import MeshLetters
 from connectors.nhs_mesh.simulator import MeshSimulator
-from hub.sdk import Instance, Retry
+from hub.sdk import Instance, Reject, Retry
 from hub.sdk.clock import Clock
+from hub.sdk.errors import HubError
 from tests.stream.at_work import Borrowed, at_work, landed, new_instance
 from tests.stream.copying import until
 
@@ -48,3 +51,36 @@ async def test_letters_are_landed_once_though_a_worker_dies_before_it_can_acknow
     for key, value, attributes in found:
         body = value if isinstance(value, bytes) else first.bundle("request_new")
         assert source.translate(body, attributes)[0].subject == key
+
+
+class Refusing(MeshLetters):
+    """MESH answers the acknowledgement of one message as it should not."""
+
+    refused: str = ""
+    error: HubError
+
+    async def acknowledge(self, message_id: str) -> None:
+        if message_id == self.refused:
+            raise self.error
+        await super().acknowledge(message_id)
+
+
+@pytest.mark.parametrize("error", [Retry("MESH answered 500"), Reject("MESH answered 417")])
+async def test_a_message_that_cannot_be_acknowledged_is_told_and_holds_up_no_other(
+    kafka: str, tmp_path: Path, error: HubError
+) -> None:
+    instance, simulator = new_instance(kafka), MeshSimulator(Clock())
+    talks = [Conversation(simulator.clock.now()) for _ in range(4)]
+    async with simulator.serve():
+        source = _source(simulator, instance, Refusing)
+        posted = [simulator.refer("request_new", 0, talk) for talk in talks[:2]]
+        source.refused, source.error = posted[0].message_id, error
+        async with at_work(kafka, Borrowed(kafka), source, tmp_path) as instances:
+            health = instances.health[source.key]
+            await until(lambda: health.error == error.reason)
+            posted += [simulator.refer("request_new", 0, talk) for talk in talks[2:]]
+            await until(lambda: all(one.status == "acknowledged" for one in posted[1:]))
+            assert posted[0].status == "accepted"
+            source.refused = ""
+            await until(lambda: posted[0].status == "acknowledged" and not health.error)
+    assert [key for key, _, _ in landed(kafka, instance)] == [talk.bundle_id for talk in talks]

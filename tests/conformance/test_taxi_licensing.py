@@ -16,8 +16,9 @@ from connectors.taxi_licensing.mapping import facts, national_line, national_row
 from connectors.taxi_licensing.national import Register
 from connectors.taxi_licensing.records import Licence
 from hub.events.generated.licensing import TaxiLicenceGranted
-from hub.sdk import Change, Fact
+from hub.sdk import BadRow, Change, Fact
 from tests.conformance.registers import source_over, through
+from tests.sdk.test_rows import read_in_little_memory
 
 OWN = Path(__file__).parents[2] / "connectors" / "taxi_licensing" / "fixtures"
 PLAIN = {
@@ -220,3 +221,8 @@ def test_whatever_the_register_may_say_the_national_database_takes(
     line = national_line(national_row(fact.data))
     assert national.take("CAZ-2026-03-02-BCC", line, datetime(2026, 3, 2, tzinfo=UTC)) == []
     assert national.vehicles["Birmingham"]["AB12CDE"][5] == plate
+
+
+def test_a_file_without_lines_is_read_in_little_memory(register: TaxiRegister, tmp_path: Path) -> None:
+    bad = BadRow("the line has more than 900000 characters")
+    assert read_in_little_memory(register.read, tmp_path / "full.csv") == [bad]

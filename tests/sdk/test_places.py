@@ -9,7 +9,7 @@ import pytest
 from hub.sdk import places
 from hub.sdk.errors import Retry, Stop
 from hub.sdk.places import FileSettings, LocalPlace
-from hub.sdk.sftp_simulator import GONE, SftpSimulator
+from hub.sdk.sftp_simulator import DENIED, GONE, SftpSimulator
 
 
 async def test_a_file_that_goes_while_its_folder_is_listed_is_passed_over(
@@ -53,4 +53,20 @@ async def test_a_folder_that_is_missing_on_a_server_stops_the_instance() -> None
         place = FileSettings(**simulator.config() | {"folder": "/drop/elsewhere"}).place()
         with pytest.raises(Stop, match="check `folder`"):
             await place.listed("*")
+        await place.close()
+
+
+async def test_one_file_that_may_not_be_used_stops_no_instance() -> None:
+    simulator = SftpSimulator()
+    with simulator.running():
+        place = FileSettings(**simulator.config()).place()
+        simulator.drop("one", b"1")
+        simulator.faults = {DENIED: 1.0}
+        with pytest.raises(Retry, match="check its permissions"):
+            await anext(place.read("one"))
+        with pytest.raises(Retry, match="check its permissions"):
+            await place.move("one", "archive", "one")
+        simulator.have("a good day")
+        await place.move("one", "archive", "one")
+        assert simulator.files("archive") == {"one": b"1"}
         await place.close()

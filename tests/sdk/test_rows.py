@@ -5,7 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+import tracemalloc
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TextIO
 
 import pytest
 from hypothesis import given
@@ -68,6 +71,47 @@ def test_lines_that_are_no_json_objects_are_bad_by_themselves() -> None:
     found = list(json_lines(io.StringIO("\n".join(lines))))
     assert [row["a"] for row in found if isinstance(row, dict)] == [1, 2]
     assert len([row for row in found if isinstance(row, BadRow)]) == 3
+
+
+def read_in_little_memory(read: Callable[[TextIO], Iterable[Any]], path: Path, end: bytes = b"") -> list[Any]:
+    """What a file is read as that a full disk left: NULs, many times as many as may be held, and `end` behind them."""
+    with path.open("wb") as made:
+        made.truncate(64 << 20)
+        made.seek(0, io.SEEK_END)
+        made.write(end)
+    tracemalloc.start()
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            found = list(read(file))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 << 20
+    return found
+
+
+@pytest.mark.parametrize(
+    ("read", "line", "row"),
+    [
+        (json_lines, b'{"a": "1"}\n', {"a": "1"}),
+        (lambda file: csv_rows(file, ["a", "b"]), b"1,2\r\n", {"a": "1", "b": "2"}),
+    ],
+)
+def test_a_line_of_whatever_length_is_one_bad_row_and_is_read_in_little_memory(
+    read: Callable[[TextIO], Iterable[Any]], line: bytes, row: dict[str, str], tmp_path: Path
+) -> None:
+    bad = BadRow("the line has more than 900000 characters")
+    assert read_in_little_memory(read, tmp_path / "one", b"\n" + line) == [bad, row]
+    assert read_in_little_memory(read, tmp_path / "two") == [bad]
+
+
+def test_a_line_that_is_too_long_does_not_take_the_row_before_it_along() -> None:
+    long = "L2," + "x" * 900_000
+    for first, bad in (("L1,plain", []), ('L1,"stray', [BadRow("the line is not CSV", 'L1,"stray')])):
+        found = list(csv_rows(io.StringIO(f"a,b\n{first}\nL0,plain\n{long}\nL3,plain\n", newline="")))
+        kept = bad or [{"a": "L1", "b": "plain"}]
+        too_long = BadRow("the line has more than 900000 characters")
+        assert found == [*kept, {"a": "L0", "b": "plain"}, too_long, {"a": "L3", "b": "plain"}]
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["a", "b"]), st.text("xyz 0123", min_size=1), min_size=1)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import secrets
 import threading
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,8 +14,11 @@ import pytest
 
 from hub.sdk import BadRow, FileDropSource, Instance, Retry, csv_rows
 from hub.sdk.connector import FAULT
-from hub.stream import filing, topics
+from hub.sdk.places import CHUNK, LocalPlace, Place
+from hub.stream import filing, records, topics
 from hub.stream.controls import Controls, control_output
+from hub.stream.records import Output
+from hub.testing.in_memory import InMemory, drive
 from tests.stream.at_work import (
     EMITS,
     Borrowed,
@@ -165,6 +168,58 @@ async def test_a_file_that_leads_to_what_kafka_refuses_goes_to_quarantine_and_th
     told = [beside.get(FAULT, key) for key, _, beside in landed(kafka, instance)]
     refused = "Kafka refuses what it leads to: MessageSizeTooLargeError"
     assert told == [*(f"L{number}" for number in range(50)), refused, "L70"]
+
+
+class Measured(InMemory):
+    """Remembers how many bytes each transaction had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    async def commit(self, outputs: list[Output], place: records.Place) -> bool:
+        self.sizes.append(sum(len(one.value or b"") for one in outputs))
+        return await super().commit(outputs, place)
+
+    def assert_bounded(self) -> None:
+        """Kafka has a time limit, and what is beyond it would be tried for ever."""
+        assert max(self.sizes) < 24 << 20
+
+
+class Endless(LocalPlace):
+    """Its files are another size than it says, as those that grow while they are read."""
+
+    given = 0
+
+    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+        while True:
+            self.given += CHUNK
+            assert self.given < 8 << 20, "it is read on and on"
+            yield bytes(CHUNK)
+
+
+async def test_of_a_file_no_more_is_fetched_than_was_listed(inbox: Path, tmp_path: Path) -> None:
+    class Growing(Drop):
+        settled_after = timedelta()
+
+        def place(self) -> Place:
+            return Endless(inbox)
+
+    write(inbox / "REF_1.csv", licences(2))
+    with pytest.raises(Retry, match="changed while it was fetched"):
+        await drive(drop(Instance("one", "made", "E08000025"), inbox, Growing), InMemory(), tmp_path)
+    assert sum(path.stat().st_size for path in tmp_path.rglob("file")) < CHUNK
+
+
+async def test_rows_however_large_are_landed_in_transactions_of_bounded_size(
+    inbox: Path, tmp_path: Path
+) -> None:
+    source, memory = drop(Instance("one", "made", "E08000025"), inbox), Measured()
+    source.settled_after = timedelta()  # type: ignore[misc] - of this object alone
+    write(inbox / "REF_1.csv", [(f"L{number}", "x" * 800_000) for number in range(45)])
+    await drive(source, memory, tmp_path)
+    assert [raw.key for raw in memory.landed(source)] == [f"L{number}" for number in range(45)]
+    memory.assert_bounded()
 
 
 async def test_a_worker_that_dies_within_a_file_is_succeeded_without_skip_or_repeat(
@@ -344,3 +399,85 @@ async def test_a_file_that_cannot_be_moved_to_quarantine_is_landed_and_set_aside
         await until(lambda: source.reads == 3 and len(list(quarantine.glob("*"))) == 2)
     faults = [beside[FAULT] for *_, beside in landed(kafka, instance) if FAULT in beside]
     assert faults == ["the file cannot be read: ValueError"] * 3
+
+
+class OneFails(LocalPlace):
+    """One of its files can neither be read nor, as what failed may be the other, moved: that of another user, say."""
+
+    fails = ""
+
+    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+        if (name, "read") == (FIRST, self.fails):
+            raise Retry("the file cannot be read: PermissionError")
+        async for chunk in super().read(name, offset):
+            yield chunk
+
+    async def move(self, name: str, folder: str, new_name: str) -> None:
+        if (name, "moved") == (FIRST, self.fails):
+            raise Retry("the file cannot be moved: PermissionError")
+        await super().move(name, folder, new_name)
+
+
+FIRST = "REF_1.csv"
+
+
+@pytest.mark.parametrize("fails", ["read", "moved"])
+async def test_a_file_that_cannot_be_read_or_moved_is_told_and_holds_up_no_other(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, fails: str
+) -> None:
+    place = OneFails(inbox)
+    place.fails = fails
+
+    class Elsewhere(Drop):
+        def place(self) -> Place:
+            return place
+
+    write(inbox / FIRST, licences(2))
+    write(inbox / "REF_2.csv", licences(1, start=7))
+    async with at_work(kafka, borrowed, drop(instance, inbox, Elsewhere), inbox.parent) as instances:
+        health = instances.health[f"{instance.name}/files"]
+        await until(lambda: list((inbox / "archive").glob("REF_2.*")))
+        await until(lambda: health.error == f"the file cannot be {fails}: PermissionError")
+        place.fails = ""
+        await until(lambda: list((inbox / "archive").glob("REF_1.*")))
+        await until(lambda: not health.error)
+    first, second = ["L0", "L1"], ["L7"]
+    order = second + first if fails == "read" else first + second
+    assert [key for key, *_ in landed(kafka, instance)] == order
+
+
+async def test_a_file_that_has_to_wait_for_its_quarantine_is_told_once_and_holds_up_no_other(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    quarantine = inbox / "quarantine"
+    quarantine.write_text("what is in the way of the folder")
+    for number in (1, 2):
+        (inbox / f"REF_{number}.csv").write_text("\n" * number)
+    write(inbox / "REF_3.csv", licences(1))
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "one"):
+        await until(lambda: list((inbox / "archive").glob("REF_3*")))
+    quarantine.unlink()
+    async with at_work(kafka, borrowed, drop(instance, inbox), tmp_path / "two"):
+        await until(lambda: len(list(quarantine.glob("*"))) == 2)
+        # Somebody gives one again, as it was.
+        next(quarantine.glob("REF_1*")).rename(inbox / "REF_1.csv")
+        await until(lambda: len(list(quarantine.glob("*"))) == 2)
+    faults = [beside["file"] for *_, beside in landed(kafka, instance) if FAULT in beside]
+    assert sorted(faults) == ["REF_1.csv", "REF_1.csv", "REF_2.csv"]
+
+
+@pytest.mark.parametrize("name", ["\u00e9" * 123 + ".csv", "x" * 246 + ".csv", f"Dear Mr. {'Smith ' * 40}"])
+async def test_a_file_whose_name_is_as_long_as_it_may_be_is_put_away_under_one_that_is_no_longer(
+    inbox: Path, tmp_path: Path, name: str
+) -> None:
+    class Anything(Marked):
+        pattern = "*"
+
+    write(inbox / name, licences(2))
+    (inbox / f"{name}.done").touch()
+    source, memory = drop(Instance("one", "made", "E08000025"), inbox, Anything), InMemory()
+    await drive(source, memory, tmp_path)
+    assert [raw.key for raw in memory.landed(source)] == ["L0", "L1"]
+    put_away = [path.name for path in (inbox / "archive").iterdir()]
+    assert len(put_away) == 2 and all(found.startswith(name[:100]) for found in put_away)
+    assert not name.endswith(".csv") or any(found.endswith(".csv") for found in put_away)

@@ -17,13 +17,14 @@ from structlog.testing import capture_logs
 
 from hub.sdk import Change, Fact, Instance, RegisterSource, csv_rows
 from hub.sdk.connector import FAULT
+from hub.sdk.places import Place
 from hub.stream import failpoints, filing, registers
 from hub.stream.failpoints import VARIABLE
 from hub.stream.register_cache import RegisterCache
 from hub.testing.in_memory import InMemory, drive
 from tests.stream.at_work import EMITS, Borrowed, Folder, Row, at_work, landed, new_instance
 from tests.stream.copying import until
-from tests.stream.test_file_drops import write
+from tests.stream.test_file_drops import Measured, OneFails, write
 
 
 class Register(RegisterSource[Folder, Row]):
@@ -275,6 +276,31 @@ async def test_a_copy_that_fails_to_take_over_what_is_committed_reads_it_from_ka
     assert told(changes(kafka, instance)) == differences({}, first) + differences(first, second)
 
 
+async def test_a_register_that_cannot_be_read_is_waited_for_lest_an_older_one_undo_a_newer(
+    kafka: str, borrowed: Borrowed, instance: Instance, inbox: Path, tmp_path: Path
+) -> None:
+    place = OneFails(inbox)
+    place.fails = "read"
+
+    class Elsewhere(Register):
+        def place(self) -> Place:
+            return place
+
+    first, second = {"L1": "a", "L2": "b"}, {"L1": "a", "L2": "c"}
+    put(inbox, "REF_1.csv", first)
+    put(inbox, "REF_2.csv", second)
+    source = Elsewhere(instance, Folder(folder=str(inbox)))
+    async with at_work(kafka, borrowed, source, tmp_path) as instances:
+        health = instances.health[source.key]
+        await until(lambda: health.error)
+        after = health.next_at
+        await until(lambda: health.next_at > after + 1)  # it failed again
+        assert not changes(kafka, instance)
+        place.fails = ""
+        await until(archived(inbox, 2))
+    assert told(changes(kafka, instance)) == differences({}, first) + differences(first, second)
+
+
 class Undecided(Register):
     """Cannot compare with what has no date."""
 
@@ -326,6 +352,22 @@ async def test_a_row_too_large_beside_the_one_before_is_set_aside_and_what_comes
         "1": "with the row before it, a record of 2400063 bytes, where 2031616 are taken",
         "3": "a record of 2400028 bytes, where 2031616 are taken",
     }
+
+
+async def test_changes_and_removals_however_large_are_landed_in_transactions_of_bounded_size(
+    inbox: Path, tmp_path: Path
+) -> None:
+    source = register(Instance("one", "made", "E08000025"), inbox)
+    source.settled_after, source.most_removed = timedelta(), 1.0  # type: ignore[misc] - of this object alone
+    large = {f"L{n}": "x" * 800_000 for n in range(45)}
+    taken: list[Mapping[str, str]] = [{}, large, dict.fromkeys(large, "small"), large, {"L0": "small"}]
+    memory = Measured()
+    for number, entries in enumerate(taken[1:], start=1):
+        put(inbox, f"{number}.csv", entries)
+        await drive(source, memory, tmp_path)
+    found = told(json.loads(raw.body) for raw in memory.landed(source))
+    assert found == sum(map(differences, taken, taken[1:]), Counter())
+    memory.assert_bounded()
 
 
 class Stumbling(Register):
