@@ -113,6 +113,21 @@ async def test_a_member_that_joins_again_for_nothing_does_so_as_another(
         assert pair.copied(part) == numbers(0, 5_000)
 
 
+async def test_a_spare_worker_that_had_nothing_to_read_for_a_day_takes_over_when_the_other_goes(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 1)
+    async with copying(pair, tmp_path) as first, copying(pair, tmp_path) as second:
+        await until(lambda: first.begun == 2, running=[first, second])
+        spare, busy = sorted((first, second), key=lambda one: len(one.app.consumer.assignment()))
+        assert not spare.app.consumer.assignment()
+        spare.thread._ensure_consumer()._subscription._last_fetch_ended -= 86_400
+        await asyncio.to_thread(busy.app.consumer.leave)
+        pair.feed(numbers(0, 100))
+        await until(lambda: pair.lag() == 0, running=[spare])
+    assert pair.copied() == numbers(0, 100)
+
+
 async def test_what_is_fetched_before_a_pause_is_not_lost_by_it(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
