@@ -23,12 +23,12 @@ from hub.events.fault import is_a_fault
 from hub.sdk.errors import Reject
 from hub.stream import failpoints, topics
 from hub.stream.backlog import Backlog
-from hub.stream.producer import Refused
 from hub.stream.progress import Progress
 from hub.stream.records import Batch, Fence, Output, Outputs, Place, positions_of
 from hub.stream.stage import Stage, lost_outputs
 from hub.stream.standing import Sequel
 from hub.stream.transactions import Transactor
+from hub.stream.verdicts import Refused
 
 log = structlog.get_logger()
 

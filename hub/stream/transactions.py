@@ -15,9 +15,10 @@ from confluent_kafka import KafkaException
 from kafka.errors import InvalidTimestampError, KafkaError
 
 from hub.stream.committed import Committed, read_committed
-from hub.stream.producer import Outrun, Producer
+from hub.stream.producer import Producer
 from hub.stream.progress import waits_for
 from hub.stream.records import Fence, Output, Outputs, Place, Positions
+from hub.stream.verdicts import Outrun
 
 log = structlog.get_logger()
 

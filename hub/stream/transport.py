@@ -32,10 +32,10 @@ from hub.stream.client import CONNECTS_IN
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
 from hub.stream.pace import Pace
-from hub.stream.producer import Outrun
 from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
 from hub.stream.standing import Standing
 from hub.stream.transactions import go_back, named
+from hub.stream.verdicts import Outrun
 
 log = structlog.get_logger()
 

@@ -16,12 +16,14 @@ from kafka.errors import KafkaTimeoutError
 
 from hub.stream import packing
 from hub.stream.committed import Committed, committed_offsets, read_committed
-from hub.stream.producer import Producer, Refused
+from hub.stream.producer import Producer
 from hub.stream.progress import Progress
 from hub.stream.reading import read_all
 from hub.stream.records import Fence, Output, Place
-from hub.stream.transactions import Transactor
+from hub.stream.transactions import Transactor, open_producer
+from hub.stream.verdicts import Refused
 from hub.testing.journeys.base import until
+from tests.stream.at_work import limit
 
 
 @pytest.fixture
@@ -206,6 +208,30 @@ def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_
         ahead = 0.0
         assert waiting.result(30)
     assert values(kafka, topic) == [b"one"]
+
+
+def test_a_quota_in_kafka_delays_a_transaction_and_does_not_fail_it(
+    kafka: str, topic: str, member: Member
+) -> None:
+    opened = list[str]()
+
+    def once(servers: str, name: str) -> Producer:
+        assert not opened, "it is written again, which is over the quota again"
+        opened.append(name)
+        return open_producer(servers, name)
+
+    progress, transactor = Progress("stage"), Transactor(kafka, f"q-{topic}", once)
+    limit(kafka, f"q-{topic}", 10_000)
+    value = os.urandom(120_000)  # Kafka counts over ten seconds: this is two more than the quota has room for
+    with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
+        waiting = thread.submit(
+            transactor.commit, [Output(topic, b"key", value)], {(topic, 0): 7}, member.fence
+        )
+        assert until(lambda: "quota" in progress.waits_for), "an operator is told"
+        assert waiting.result(30)
+    transactor.close()
+    assert progress.waits_for == ""
+    assert values(kafka, topic) == [value]
 
 
 @pytest.mark.parametrize(
