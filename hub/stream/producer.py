@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import errors
+from kafka.net import inet
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
@@ -43,6 +44,22 @@ _AGAIN = 0.002  # seconds until the next try, at first, while Kafka still marks 
 _LATER = 0.05  # seconds, likewise, while there is no coordinator
 _LARGEST = 8 << 20  # bytes of one request, roughly
 _NO_EPOCH = -1
+
+
+class _Socket(inet.KafkaNetSocket):  # type: ignore[misc]  # kafka-python is untyped here
+    """kafka-python's, which leaves what did not connect to the cycle collector, who comes by seldom in a worker."""
+
+    SCHEMES = ()  # of proxies, by which it would be found
+
+    async def sock_connect(self, net: Any, sock: Any, *where: Any, **options: Any) -> Any:
+        try:
+            return await super().sock_connect(net, sock, *where, **options)
+        except BaseException:
+            sock.close()
+            raise
+
+
+inet.KafkaNetSocket = _Socket  # it has no other place to say so
 
 
 @dataclass(slots=True)

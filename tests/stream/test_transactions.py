@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +16,7 @@ from confluent_kafka import Producer as ConfluentProducer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka.errors import KafkaTimeoutError
 
-from hub.stream import packing
+from hub.stream import packing, producer
 from hub.stream.committed import Committed, committed_offsets, read_committed
 from hub.stream.producer import Producer
 from hub.stream.progress import Progress
@@ -75,6 +77,10 @@ def transactor(kafka: str, topic: str) -> Iterator[Transactor]:
     made = Transactor(kafka, f"x-{topic}")
     yield made
     made.close()
+
+
+def open_sockets() -> int:
+    return sum(isinstance(one, socket.socket) and one.fileno() >= 0 for one in gc.get_objects())
 
 
 def values(kafka: str, topic: str) -> list[bytes | None]:
@@ -208,6 +214,20 @@ def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_
         ahead = 0.0
         assert waiting.result(30)
     assert values(kafka, topic) == [b"one"]
+
+
+def test_a_kafka_that_refuses_connections_costs_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as it does, and though nobody looks for cycles, which a worker seldom does."""
+    monkeypatch.setattr(producer, "TIME_LIMIT", 1.0)
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_sockets()
+        with pytest.raises(KafkaTimeoutError):
+            open_producer("127.0.0.1:1", "nobody")
+        assert open_sockets() == before
+    finally:
+        gc.enable()
 
 
 def test_a_quota_in_kafka_delays_a_transaction_and_does_not_fail_it(
