@@ -63,8 +63,11 @@ class _Fetcher(fetcher.Fetcher):  # type: ignore[misc]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
         wait, request.topics[:] = self._pace.next(node_id, request.topics, self._loop.time())
-        await asyncio.sleep(wait)
-        return bool(await super()._proc_fetch_request(assignment, node_id, request))
+        try:
+            await asyncio.sleep(wait)
+            return bool(await super()._proc_fetch_request(assignment, node_id, request))
+        except asyncio.CancelledError:
+            return False  # as aiokafka's own: who closes it waits for what he cancelled, and would end there, too
 
 
 class _Connection(conn.AIOKafkaConnection):  # type: ignore[misc]
