@@ -166,5 +166,8 @@ class Transactor:
 def named(error: KafkaError | KafkaException) -> str:
     """What went wrong, in Kafka's words."""
     if isinstance(error, InvalidTimestampError):
-        return "InvalidTimestampError: is the clock here right? Kafka takes none that is an hour ahead of its own"
+        return (
+            "InvalidTimestampError: is the clock here right?"
+            " Kafka takes none that is an hour ahead of its own, or a day behind"
+        )
     return str(error.args[0].name()) if isinstance(error, KafkaException) else type(error).__name__

@@ -16,7 +16,7 @@ from confluent_kafka import Producer as ConfluentProducer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka.errors import KafkaTimeoutError
 
-from hub.stream import packing, producer
+from hub.stream import packing, producer, topics
 from hub.stream.committed import Committed, committed_offsets, read_committed
 from hub.stream.producer import Producer
 from hub.stream.progress import Progress
@@ -200,10 +200,11 @@ def test_nobody_commits_as_nobody(kafka: str, topic: str, member: Member, transa
     assert committed_offsets(kafka, member.group, [(topic, 0)]) == {(topic, 0): 0}
 
 
-def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_is_right(
-    kafka: str, topic: str, member: Member, transactor: Transactor, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ahead", [7_200.0, -2 * 86_400.0], ids=["hours ahead", "days behind"])
+def test_nothing_is_refused_or_lost_for_a_clock_that_is_far_off_it_waits_until_that_is_right(
+    topic: str, member: Member, transactor: Transactor, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
-    ahead = 7_200.0
+    topics.ensure(transactor.servers, [topics.Topic(topic, 1, 1)])
     monkeypatch.setattr(packing, "time", lambda: time.time() + ahead)
     progress = Progress("stage")
     with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
@@ -213,7 +214,7 @@ def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_
         assert until(lambda: "clock" in progress.waits_for), "an operator is told"
         ahead = 0.0
         assert waiting.result(30)
-    assert values(kafka, topic) == [b"one"]
+    assert values(transactor.servers, topic) == [b"one"]
 
 
 def test_a_kafka_that_refuses_connections_costs_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
