@@ -26,6 +26,11 @@ class Agent(Protocol):
 
 GROUP = "hub"
 
+# After so long without a fetch aiokafka leaves the group, and does not join again before there is one: for good, then,
+# where none is asked for, as by a spare worker, or while the backlog is full. Kafka never hears of it (what a
+# rebalance waits for is the rebalance time-out), and a stage that stands is the watchdog's matter.
+_NEVER_S = 365 * 86_400.0
+
 TRANSPORTS.aliases.setdefault("hub", "hub.stream.transport:Transport")  # where not installed as a package
 
 
@@ -72,7 +77,7 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
         broker_heartbeat_interval=0.5,  # how soon the others hear of one that comes or goes, and so how long all pause
         broker_request_timeout=30.0,
         broker_rebalance_timeout=20.0,
-        broker_max_poll_interval=300.0,
+        broker_max_poll_interval=_NEVER_S,
         consumer_metadata_max_age_ms=60_000,
     )
     #: What of its partitions is to be read from the start, and who is told when the group has gone back there.

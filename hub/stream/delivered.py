@@ -14,7 +14,7 @@ from hub.journal.entry import Entry
 from hub.sdk.errors import Reject
 from hub.stream.records import Output
 from hub.stream.routing import letter_of
-from hub.stream.stage import dead_letter_outputs, journal_outputs
+from hub.stream.stage import bare, dead_letter_outputs, journal_outputs
 
 _HEADERS = {
     "type": "ce_type",
@@ -50,11 +50,8 @@ def outputs_of(happened: Sequence[Happened]) -> list[Output]:
 
 def refused(one: Happened, kind: str) -> list[Output]:
     """In place of records that Kafka does not take: a dead letter, without the payload, which lies where it says."""
-    delivery = one.step.delivery
-    place = (delivery.topic, delivery.partition, delivery.offset)
-    bare = Message(place, one.message.texts if one.message else {}, b"", 0)
     outcome = Outcome(reason=f"Kafka refuses what it leads to: {kind}", kind="refused")
-    return _dead_letter(Happened(replace(one.step, outcome=outcome), bare))
+    return list(bare(_dead_letter(Happened(replace(one.step, outcome=outcome), one.message))))
 
 
 def _likeness(one: Happened) -> tuple[Any, ...]:

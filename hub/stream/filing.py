@@ -19,10 +19,10 @@ from hub.sdk.places import Found, Place, is_bare
 from hub.sdk.rows import BadRow, encoded
 from hub.stream.instances import Desk
 from hub.stream.off_loop import off_loop
-from hub.stream.producer import Refused
 from hub.stream.raw import raw_output
 from hub.stream.records import PORTION_BYTES, Output
 from hub.stream.spool import Numbered, Reading, Spool, Unreadable
+from hub.stream.verdicts import Refused
 
 log = structlog.get_logger()
 

@@ -23,8 +23,8 @@ from hub.stream.committing import Committer
 from hub.stream.delivered import Happened, outputs_of, refused
 from hub.stream.inbox_part import InboxPart, InboxParts, Taken
 from hub.stream.pending import written
-from hub.stream.producer import Refused
 from hub.stream.records import Fence, Output, Place, Positions
+from hub.stream.verdicts import Refused
 
 log = structlog.get_logger()
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import errors
+from kafka.net import inet
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 from kafka.protocol.metadata import CoordinatorType, FindCoordinatorRequest
@@ -31,8 +32,9 @@ from kafka.structs import TopicPartition
 
 from hub.stream.client import CONNECTS_IN, RECONNECTS_IN
 from hub.stream.packing import RecordBatch, pack
-from hub.stream.progress import moved
+from hub.stream.progress import moved, waits_for
 from hub.stream.records import Fence, Output, Outputs, Place, Positions
+from hub.stream.verdicts import BUSY, ELSEWHERE, Outrun, Refused, check, codes_of
 
 TIME_LIMIT = 7.0
 """Seconds for one call; after it the producer is of no more use. Less than the watchdog waits, who ends a process."""
@@ -43,37 +45,21 @@ _LATER = 0.05  # seconds, likewise, while there is no coordinator
 _LARGEST = 8 << 20  # bytes of one request, roughly
 _NO_EPOCH = -1
 
-_NOT_US_ANY_MORE = (
-    errors.IllegalGenerationError,
-    errors.UnknownMemberIdError,
-    errors.RebalanceInProgressError,
-    errors.FencedInstanceIdError,
-)
 
-_BUSY = (errors.ConcurrentTransactionsError, errors.CoordinatorLoadInProgressError)
-"""Not now: nothing has happened."""
+class _Socket(inet.KafkaNetSocket):  # type: ignore[misc]  # kafka-python is untyped here
+    """kafka-python's, which leaves what did not connect to the cycle collector, who comes by seldom in a worker."""
 
-_ELSEWHERE = (errors.NotCoordinatorError, errors.CoordinatorNotAvailableError)
-"""Ask another: nothing has happened."""
+    SCHEMES = ()  # of proxies, by which it would be found
 
-_NEVER = (
-    errors.MessageSizeTooLargeError,
-    errors.RecordListTooLargeError,
-    errors.InvalidRecordError,
-)
-"""What is wrong with a record, and not with the world. Rights, missing topics and our clock are: those get mended."""
+    async def sock_connect(self, net: Any, sock: Any, *where: Any, **options: Any) -> Any:
+        try:
+            return await super().sock_connect(net, sock, *where, **options)
+        except BaseException:
+            sock.close()
+            raise
 
 
-class Refused(Exception):
-    """Kafka will never take one of the outputs; nothing is written, nothing moved. `kind` is why, in its words."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-
-
-class Outrun(Exception):
-    """The group has moved on without us; nothing is written, nothing moved."""
+inet.KafkaNetSocket = _Socket  # it has no other place to say so
 
 
 @dataclass(slots=True)
@@ -109,6 +95,7 @@ class Producer:
         self._id, self._epoch = -1, _NO_EPOCH
         self._sequences: dict[Place, int] = defaultdict(int)
         self._coordinators: dict[tuple[CoordinatorType, str], int] = {}
+        self._held_back = False
 
     def open(self) -> None:
         """Get an epoch, which fences whoever had the name before and ends what that one had left open."""
@@ -136,7 +123,7 @@ class Producer:
         future = self._kafka.call_soon(act)
         self._net.poll(timeout_ms=TIME_LIMIT * 1000, future=future)
         if not future.is_done:
-            raise errors.KafkaTimeoutError
+            raise errors.ThrottlingQuotaExceededError if self._held_back else errors.KafkaTimeoutError
         if future.exception is not None:
             raise future.exception
 
@@ -168,7 +155,7 @@ class Producer:
             moved = await self._moved(positions, mark, fence) if positions else None
             await self.produce(batches)
             if moved is not None:
-                _check(code for topic in (await moved).topics for _, code in topic.partitions)
+                check(code for topic in (await moved).topics for _, code in topic.partitions)
             await self._end()
         except (Outrun, Refused):
             await self._begin()  # which also ends the transaction
@@ -215,13 +202,13 @@ class Producer:
             those[-1].batches[batch.place] = raw
             those[-1].size += len(raw)
         answers = [
-            self._kafka.send(self._producing(request.batches), node_id=node)
+            await self._sent(self._producing(request.batches), node)
             for node, those in requests.items()
             for request in those
         ]
         for answer in answers:
             responses = (await answer).responses
-            _check(one.error_code for topic in responses for one in topic.partition_responses)
+            check(one.error_code for topic in responses for one in topic.partition_responses)
             moved()  # a large transaction takes long where processors are short
 
     def _numbered(self, batch: RecordBatch) -> bytes:
@@ -290,8 +277,7 @@ class Producer:
             max_version=4,
         )
         node = await self._coordinator(CoordinatorType.GROUP, fence.group)
-        answer: Awaitable[Any] = self._kafka.send(request, node_id=node)
-        return answer
+        return await self._sent(request, node)
 
     async def _end(self) -> None:
         """From here on it is committed, or nobody knows."""
@@ -312,21 +298,37 @@ class Producer:
         some, pause = requests, _AGAIN
         while True:
             node = await self._coordinator(CoordinatorType.TRANSACTION, self.name)
-            asked = [self._kafka.send(request, node_id=node) for request in some]
+            asked = [await self._sent(request, node) for request in some]
             answers = [await one for one in asked]
             try:
-                _check(code for answer in answers for code in _codes(answer))
-            except _BUSY:
+                check(code for answer in answers for code in codes_of(answer))
+            except BUSY:
                 some = requests[-1:]
                 await self._net.sleep(pause)
                 pause = min(pause * 1.1, _LATER)
-            except _ELSEWHERE:
+            except ELSEWHERE:
                 self._coordinators.pop((CoordinatorType.TRANSACTION, self.name), None)
                 await self._net.sleep(_LATER)
             else:
                 if len(some) == len(requests):
                     return answers
                 some = requests
+
+    async def _sent(self, request: Any, node: int | None) -> Awaitable[Any]:
+        """A request on its way to a broker, or to any, and of that its answer.
+
+        Where an answer says that we are over a quota, Kafka reads nothing more of that connection for so long, and
+        kafka-python fails what it is given: it is kept until then.
+        """
+        while node is not None and "throttle" in self._kafka.get_connection(node).paused:
+            self._held_back = True
+            waits_for("a quota in Kafka lets nothing more be written for now")
+            await self._net.sleep(_LATER)
+        if self._held_back:
+            self._held_back = False
+            waits_for("")
+        answer: Awaitable[Any] = self._kafka.send(request, node_id=node)
+        return answer
 
     async def _coordinator(self, kind: CoordinatorType, key: str) -> int:
         """The broker that coordinates a group or a transactional id.
@@ -336,13 +338,13 @@ class Producer:
         """
         which = kind, key
         while which not in self._coordinators:
-            answer = await self._kafka.send(
-                FindCoordinatorRequest(key=key, key_type=kind.value, coordinator_keys=[key])
-            )
+            request = FindCoordinatorRequest(key=key, key_type=kind.value, coordinator_keys=[key])
+            node = self._coordinators.get((CoordinatorType.TRANSACTION, self.name))
+            answer = await (await self._sent(request, node))
             found = answer.coordinators[0] if answer.coordinators else answer
             try:
-                _check([found.error_code])
-            except _ELSEWHERE:  # of a cluster that is new, or on its way to another broker
+                check([found.error_code])
+            except ELSEWHERE:  # of a cluster that is new, or on its way to another broker
                 await self._net.sleep(_LATER)
             else:
                 self._coordinators[which] = found.node_id
@@ -354,23 +356,3 @@ def _by_topic(places: Iterable[Place]) -> dict[str, list[int]]:
     for topic, partition in places:
         found[topic].append(partition)
     return found
-
-
-def _codes(answer: Any) -> list[int]:
-    """Kafka's verdicts in an answer of the transaction's coordinator."""
-    if hasattr(answer, "results_by_topic_v3_and_below"):
-        topics = answer.results_by_topic_v3_and_below
-        return [one.partition_error_code for topic in topics for one in topic.results_by_partition]
-    return [answer.error_code]
-
-
-def _check(codes: Iterable[int]) -> None:
-    """Raises what the first code that is not 0 means."""
-    for code in codes:
-        if code:
-            error = errors.for_code(code)
-            if issubclass(error, _NOT_US_ANY_MORE):
-                raise Outrun(error.__name__)
-            if issubclass(error, _NEVER):
-                raise Refused(error.__name__)
-            raise error

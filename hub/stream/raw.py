@@ -18,6 +18,8 @@ CASE, CAUSE = "case", "cause"
 
 _BESIDE = "hub-with-"
 
+_KEY = 255  # characters of a key, which the journal and dead letters name as the subject, too
+
 _LARGEST = MAX_BYTES - (64 << 10)  # bytes of a record, with room for what later copies of it carry besides
 
 
@@ -26,7 +28,8 @@ def raw_output(
 ) -> Output:
     """A record of `source` for its connector's topic. `attributes` are kept as headers, names in lower case.
 
-    One that no topic takes is landed without its bytes, which the source has still, and set aside as unreadable.
+    One that no topic takes is landed without its bytes, which the source has still, and set aside as unreadable. Of a
+    long `key` the beginning is enough for the order.
     """
     if fault := too_large(body):
         attributes, body = {**attributes, FAULT: fault}, b""
@@ -36,7 +39,7 @@ def raw_output(
         (SOURCE, source.name.encode()),
         *((_BESIDE + name.lower(), text.encode(errors="replace")) for name, text in attributes.items()),
     ]
-    return Output(topics.raw(source.instance.connector), key.encode(), body, headers)
+    return Output(topics.raw(source.instance.connector), key[:_KEY].encode(), body, headers)
 
 
 def too_large(value: bytes) -> str:

@@ -15,20 +15,19 @@ from itertools import groupby
 from time import monotonic
 from typing import Any, TypeVar
 
-import msgspec
 import structlog
 from confluent_kafka import KafkaException
 
 from hub.events.fault import is_a_fault
 from hub.sdk.errors import Reject
-from hub.stream import failpoints, topics
+from hub.stream import failpoints
 from hub.stream.backlog import Backlog
-from hub.stream.producer import Refused
 from hub.stream.progress import Progress
 from hub.stream.records import Batch, Fence, Output, Outputs, Place, positions_of
-from hub.stream.stage import Stage, lost_outputs
+from hub.stream.stage import Stage, bare, lost_outputs
 from hub.stream.standing import Sequel
 from hub.stream.transactions import Transactor
+from hub.stream.verdicts import Refused
 
 log = structlog.get_logger()
 
@@ -177,12 +176,8 @@ class StageRunner:
         )
         try:
             committed = await self._in(self._committing, self._commit, outputs, batches)
-        except Refused:  # not even that: then without the payload, which lies where the letter says
-            outputs = [
-                msgspec.structs.replace(one, value=b"") if one.topic == topics.DEAD_LETTERS else one
-                for one in outputs
-            ]
-            committed = await self._in(self._committing, self._commit, outputs, batches)
+        except Refused:  # not even that
+            committed = await self._in(self._committing, self._commit, list(bare(outputs)), batches)
         if not committed:
             self._lose(batches)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from time import time
 from typing import Any, Protocol
 
 import msgspec
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.journal.entry import Entry, packed
+from hub.journal.entry import Entry, entries, packed
 from hub.sdk.errors import Reject
 from hub.stream import topics
 from hub.stream.records import Batch, Output, Outputs, Place, Read, Record
@@ -40,6 +40,7 @@ class Stage(Protocol):
 
 _encode = msgspec.json.Encoder().encode
 _PACKED = 2_000  # entries in one record: some 300 KB, far below what a broker takes
+_LONG = 500  # characters of a text, or bytes of a key: more than any has that is not somebody's mistake
 
 
 def journal_output(entry: Entry) -> Output:
@@ -112,6 +113,27 @@ def dead_letter_outputs(record: Record, letter: DeadLetter) -> list[Output]:
         topics.DEAD_LETTERS, record.key or letter.id.encode(), record.value or b"", kept + letter.headers()
     )
     return [written, journal_output(entry)]
+
+
+def bare(outputs: Iterable[Output]) -> Iterator[Output]:
+    """`outputs` with one that Kafka does not take, as it takes them: without payload, which lies where a letter says.
+
+    Texts are cut, too, as long as they may be. What else is written beside is left out where it is long.
+    """
+    for one in outputs:
+        if one.topic == topics.DEAD_LETTERS:
+            headers = [(name, _cut(value.decode(errors="replace")).encode()) for name, value in one.headers]
+            yield msgspec.structs.replace(one, key=one.key[:_LONG], value=b"", headers=headers)
+        elif one.topic == topics.JOURNAL:
+            for entry in entries(one.value or b""):
+                texts = {name: _cut(text) for name, text in msgspec.structs.asdict(entry).items()}
+                yield journal_output(msgspec.structs.replace(entry, **texts))
+        elif len(one.key) < 10 * _LONG:
+            yield one
+
+
+def _cut(field: Any) -> Any:
+    return field[:_LONG] if isinstance(field, str) else field
 
 
 def lost_outputs(batch: Batch, stage: str) -> list[Output]:

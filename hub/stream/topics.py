@@ -12,7 +12,7 @@ import structlog
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from kafka.admin import KafkaAdminClient, NewTopic
-from kafka.errors import KafkaError, TopicAlreadyExistsError
+from kafka.errors import InvalidConfigurationError, KafkaError, TopicAlreadyExistsError
 
 from hub.config import HubConfig
 from hub.events.problem import Misconfigured, Problem
@@ -46,6 +46,10 @@ _OF_THE_MOMENT = {"cleanup.policy": "compact,delete", "retention.ms": str(_DAY_M
 # Kafka's own default is half of what we write; and what a producer lets through must not be refused here, where it
 # measures the record with its batch around it.
 _LARGEST, _ROOMY = "max.message.bytes", MAX_BYTES + 4096
+
+# What a clock that is behind writes would be older than it is kept for, and gone at Kafka's next look. Of one that is
+# ahead Kafka takes nothing by itself. Brokers before 3.6 do not know the setting, and do without.
+_OLDEST, _OLDEST_MS = "message.timestamp.before.max.ms", str(_DAY_MS)
 
 _ANSWERS_IN_S = 30
 
@@ -172,7 +176,7 @@ def _bring_in_line(servers: str, topics: Mapping[str, Topic]) -> None:
         name: {
             setting: value
             for setting, value in _declared_settings(topics[name], int(settings[_LARGEST].value)).items()
-            if settings[setting].value != value
+            if setting in settings and settings[setting].value != value
         }
         for name, settings in found.items()
     }
@@ -201,7 +205,7 @@ def _bring_in_line(servers: str, topics: Mapping[str, Topic]) -> None:
 
 def _declared_settings(topic: Topic, largest: int = 0) -> dict[str, str]:
     """What a topic is to have, where so large a record is taken already."""
-    return topic.settings | {_LARGEST: str(max(largest, _ROOMY))}
+    return topic.settings | {_LARGEST: str(max(largest, _ROOMY)), _OLDEST: _OLDEST_MS}
 
 
 def _alteration(topic: str, settings: Mapping[str, str]) -> ConfigResource:
@@ -223,11 +227,13 @@ def _asked(futures: Mapping[ConfigResource, Future[Any]]) -> tuple[dict[str, Any
     return answers, refused
 
 
-def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
-    made = admin.create_topics([_declared(topic) for topic in missing], raise_errors=False)
+def _create(admin: KafkaAdminClient, missing: Sequence[Topic], without: str = "") -> None:
+    made = admin.create_topics([_declared(topic, without) for topic in missing], raise_errors=False)
     for answer in made["topics"]:
+        if answer["error_code"] == InvalidConfigurationError.errno and not without:
+            _create(admin, [topic for topic in missing if topic.name == answer["name"]], _OLDEST)
         # Another worker may have been quicker, which is as well.
-        if answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
+        elif answer["error_code"] not in (0, TopicAlreadyExistsError.errno):
             told = f"topic {answer['name']} could not be made: {answer['error_message']}".rstrip(".")
             remedy = (
                 "Set kafka.replication to no more than there are brokers, and allow the hub to make topics"
@@ -235,11 +241,12 @@ def _create(admin: KafkaAdminClient, missing: Sequence[Topic]) -> None:
             raise Misconfigured([Problem("hub.yaml", 0, told, remedy)])
 
 
-def _declared(topic: Topic) -> NewTopic:
-    durable = {"min.insync.replicas": str(2 if topic.replication >= 3 else 1)}
+def _declared(topic: Topic, without: str) -> NewTopic:
+    settings = _declared_settings(topic) | {"min.insync.replicas": str(2 if topic.replication >= 3 else 1)}
+    settings.pop(without, None)
     return NewTopic(
         topic.name,
         num_partitions=topic.partitions,
         replication_factor=topic.replication,
-        topic_configs=_declared_settings(topic) | durable,
+        topic_configs=settings,
     )

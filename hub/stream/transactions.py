@@ -15,9 +15,10 @@ from confluent_kafka import KafkaException
 from kafka.errors import InvalidTimestampError, KafkaError
 
 from hub.stream.committed import Committed, read_committed
-from hub.stream.producer import Outrun, Producer
+from hub.stream.producer import Producer
 from hub.stream.progress import waits_for
 from hub.stream.records import Fence, Output, Outputs, Place, Positions
+from hub.stream.verdicts import Outrun
 
 log = structlog.get_logger()
 
@@ -165,5 +166,8 @@ class Transactor:
 def named(error: KafkaError | KafkaException) -> str:
     """What went wrong, in Kafka's words."""
     if isinstance(error, InvalidTimestampError):
-        return "InvalidTimestampError: is the clock here right? Kafka takes none that is an hour ahead of its own"
+        return (
+            "InvalidTimestampError: is the clock here right?"
+            " Kafka takes none that is an hour ahead of its own, or a day behind"
+        )
     return str(error.args[0].name()) if isinstance(error, KafkaException) else type(error).__name__

@@ -32,10 +32,10 @@ from hub.stream.client import CONNECTS_IN
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
 from hub.stream.pace import Pace
-from hub.stream.producer import Outrun
 from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
 from hub.stream.standing import Standing
 from hub.stream.transactions import go_back, named
+from hub.stream.verdicts import Outrun
 
 log = structlog.get_logger()
 
@@ -63,8 +63,11 @@ class _Fetcher(fetcher.Fetcher):  # type: ignore[misc]
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
         wait, request.topics[:] = self._pace.next(node_id, request.topics, self._loop.time())
-        await asyncio.sleep(wait)
-        return bool(await super()._proc_fetch_request(assignment, node_id, request))
+        try:
+            await asyncio.sleep(wait)
+            return bool(await super()._proc_fetch_request(assignment, node_id, request))
+        except asyncio.CancelledError:
+            return False  # as aiokafka's own: who closes it waits for what he cancelled, and would end there, too
 
 
 class _Connection(conn.AIOKafkaConnection):  # type: ignore[misc]

@@ -112,6 +112,15 @@ async def test_aa_means_that_the_bytes_are_in_kafka_under_their_entity(kafka: st
     assert kept(kafka, connector)[body] == "R-C1"
 
 
+async def test_a_message_whose_entity_is_very_long_is_kept_under_the_beginning_of_it(
+    kafka: str, connector: str
+) -> None:
+    body = referral("C" * 2_000)
+    async with connected(connector, kafka) as sender:
+        assert (await sender.send(body)).get("MSA-1") == "AA"
+    assert kept(kafka, connector)[body] == "R-" + "C" * 253
+
+
 async def test_frames_split_anywhere_and_merged_are_the_same_messages(kafka: str, connector: str) -> None:
     bodies = [referral() for _ in range(3)]
     stream = b"".join(framed(body) for body in bodies)

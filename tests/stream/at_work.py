@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from confluent_kafka.admin import (
     NewTopic,
     ResourceType,
 )
+from kafka.admin import KafkaAdminClient
+from kafka.protocol.admin import AlterClientQuotasRequest
 
 from hub.config import HubConfig
 from hub.events.generated.payments import PaymentCreated
@@ -68,6 +70,19 @@ def alter(
     resource = ConfigResource(kind, name, incremental_configs=entries)
     client = AdminClient({"bootstrap.servers": kafka})
     client.incremental_alter_configs([resource])[resource].result(30)
+
+
+def limit(kafka: str, client_id: str, bytes_a_second: float) -> None:
+    """Give a client of that id a quota for what it writes."""
+    entry = AlterClientQuotasRequest.EntryData
+    client = entry.EntityData(entity_type="client-id", entity_name=client_id)
+    quota = entry.OpData(key="producer_byte_rate", value=bytes_a_second, remove=False)
+    request = AlterClientQuotasRequest(
+        entries=[entry(entity=[client], ops=[quota])], validate_only=False, max_version=1
+    )
+    with closing(KafkaAdminClient(bootstrap_servers=kafka)) as admin:
+        answer = admin._net.run(admin._manager.send, request)
+    assert [one.error_code for one in answer.entries] == [0]
 
 
 class Borrowed:

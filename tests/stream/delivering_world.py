@@ -24,9 +24,9 @@ from hub.journal.entry import entries
 from hub.stream import topics
 from hub.stream.delivering import Delivering
 from hub.stream.feeding import Outside
-from hub.stream.producer import Refused
 from hub.stream.records import Batch, Fence, Output, Place, Positions, Read
 from hub.stream.stretch import Stretch
+from hub.stream.verdicts import Refused
 
 START = 1_700_000_000.0
 DAY = 86_400.0

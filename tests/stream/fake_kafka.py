@@ -16,8 +16,8 @@ from confluent_kafka import KafkaError, KafkaException
 from kafka.errors import ProducerFencedError
 
 from hub.stream.committed import Committed
-from hub.stream.producer import Outrun, Refused
 from hub.stream.records import Fence, Output, Place, Positions
+from hub.stream.verdicts import Outrun, Refused
 
 GROUP = "hub"
 

@@ -38,6 +38,7 @@ def test_topics_are_made_as_declared_and_making_them_again_changes_nothing(kafka
     settings = settings_of(kafka, "raw.topics_test")
     assert settings["retention.ms"] == str(3 * DAY_MS)
     assert int(settings["max.message.bytes"]) > MAX_BYTES
+    assert settings["message.timestamp.before.max.ms"] == str(DAY_MS)
 
 
 def test_what_hub_yaml_says_anew_holds_for_topics_that_are_there(kafka: str) -> None:
@@ -51,6 +52,16 @@ def test_what_hub_yaml_says_anew_holds_for_topics_that_are_there(kafka: str) -> 
     assert [(one["topic"], one["setting"], one["was"], one["now"]) for one in told] == [
         ("topics-kept", "retention.ms", str(3 * DAY_MS), str(5 * DAY_MS))
     ]
+
+
+def test_a_kafka_too_old_to_look_at_clocks_that_are_behind_is_taken_as_it_is(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(topics, "_OLDEST", "message.timestamp.that.it.does.not.know")
+    kept = topics.Topic("topics-older", 1, 1, {"retention.ms": str(3 * DAY_MS)})
+    for _ in range(2):
+        topics.ensure(kafka, [kept])
+    assert settings_of(kafka, "topics-older")["retention.ms"] == str(3 * DAY_MS)
 
 
 def test_settings_that_the_hub_does_not_declare_stay_as_their_operator_set_them(kafka: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -14,14 +16,16 @@ from confluent_kafka import Producer as ConfluentProducer
 from confluent_kafka.admin import AdminClient, NewTopic
 from kafka.errors import KafkaTimeoutError
 
-from hub.stream import packing
+from hub.stream import packing, producer, topics
 from hub.stream.committed import Committed, committed_offsets, read_committed
-from hub.stream.producer import Producer, Refused
+from hub.stream.producer import Producer
 from hub.stream.progress import Progress
 from hub.stream.reading import read_all
 from hub.stream.records import Fence, Output, Place
-from hub.stream.transactions import Transactor
+from hub.stream.transactions import Transactor, open_producer
+from hub.stream.verdicts import Refused
 from hub.testing.journeys.base import until
+from tests.stream.at_work import limit
 
 
 @pytest.fixture
@@ -73,6 +77,10 @@ def transactor(kafka: str, topic: str) -> Iterator[Transactor]:
     made = Transactor(kafka, f"x-{topic}")
     yield made
     made.close()
+
+
+def open_sockets() -> int:
+    return sum(isinstance(one, socket.socket) and one.fileno() >= 0 for one in gc.get_objects())
 
 
 def values(kafka: str, topic: str) -> list[bytes | None]:
@@ -192,10 +200,11 @@ def test_nobody_commits_as_nobody(kafka: str, topic: str, member: Member, transa
     assert committed_offsets(kafka, member.group, [(topic, 0)]) == {(topic, 0): 0}
 
 
-def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_is_right(
-    kafka: str, topic: str, member: Member, transactor: Transactor, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ahead", [7_200.0, -2 * 86_400.0], ids=["hours ahead", "days behind"])
+def test_nothing_is_refused_or_lost_for_a_clock_that_is_far_off_it_waits_until_that_is_right(
+    topic: str, member: Member, transactor: Transactor, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
-    ahead = 7_200.0
+    topics.ensure(transactor.servers, [topics.Topic(topic, 1, 1)])
     monkeypatch.setattr(packing, "time", lambda: time.time() + ahead)
     progress = Progress("stage")
     with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
@@ -205,7 +214,45 @@ def test_nothing_is_refused_for_a_clock_that_is_hours_ahead_it_waits_until_that_
         assert until(lambda: "clock" in progress.waits_for), "an operator is told"
         ahead = 0.0
         assert waiting.result(30)
-    assert values(kafka, topic) == [b"one"]
+    assert values(transactor.servers, topic) == [b"one"]
+
+
+def test_a_kafka_that_refuses_connections_costs_no_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For as long as it does, and though nobody looks for cycles, which a worker seldom does."""
+    monkeypatch.setattr(producer, "TIME_LIMIT", 1.0)
+    gc.collect()
+    gc.disable()
+    try:
+        before = open_sockets()
+        with pytest.raises(KafkaTimeoutError):
+            open_producer("127.0.0.1:1", "nobody")
+        assert open_sockets() == before
+    finally:
+        gc.enable()
+
+
+def test_a_quota_in_kafka_delays_a_transaction_and_does_not_fail_it(
+    kafka: str, topic: str, member: Member
+) -> None:
+    opened = list[str]()
+
+    def once(servers: str, name: str) -> Producer:
+        assert not opened, "it is written again, which is over the quota again"
+        opened.append(name)
+        return open_producer(servers, name)
+
+    progress, transactor = Progress("stage"), Transactor(kafka, f"q-{topic}", once)
+    limit(kafka, f"q-{topic}", 10_000)
+    value = os.urandom(120_000)  # Kafka counts over ten seconds: this is two more than the quota has room for
+    with ThreadPoolExecutor(1, initializer=progress.bind) as thread:
+        waiting = thread.submit(
+            transactor.commit, [Output(topic, b"key", value)], {(topic, 0): 7}, member.fence
+        )
+        assert until(lambda: "quota" in progress.waits_for), "an operator is told"
+        assert waiting.result(30)
+    transactor.close()
+    assert progress.waits_for == ""
+    assert values(kafka, topic) == [value]
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import ResourceType
 
+from hub.stream import pace
 from hub.stream.broker.embedded import EmbeddedBroker
 from hub.stream.reading import read_all
 from hub.stream.records import Record
@@ -111,6 +113,35 @@ async def test_a_member_that_joins_again_for_nothing_does_so_as_another(
         await until(lambda: pair.lag() == 0, running=[first, second])
     for part in pair.partitions:
         assert pair.copied(part) == numbers(0, 5_000)
+
+
+async def test_a_spare_worker_that_had_nothing_to_read_for_a_day_takes_over_when_the_other_goes(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    pair = Pair(broker.address, 1)
+    async with copying(pair, tmp_path) as first, copying(pair, tmp_path) as second:
+        await until(lambda: first.begun == 2, running=[first, second])
+        spare, busy = sorted((first, second), key=lambda one: len(one.app.consumer.assignment()))
+        assert not spare.app.consumer.assignment()
+        spare.thread._ensure_consumer()._subscription._last_fetch_ended -= 86_400
+        await asyncio.to_thread(busy.app.consumer.leave)
+        pair.feed(numbers(0, 100))
+        await until(lambda: pair.lag() == 0, running=[spare])
+    assert pair.copied() == numbers(0, 100)
+
+
+async def test_a_worker_that_takes_its_time_between_two_fetches_stops_at_once(
+    broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "GATHER_S", 60.0)
+    pair = Pair(broker.address, 1)
+    async with copying(pair, tmp_path) as worker:
+        due = worker.thread._ensure_consumer()._fetcher._pace._due
+        # The last that was asked for at once is due now, and the one after it, for which a fetch waits, in a minute.
+        await until(lambda: max(due.values(), default=0.0) > monotonic() + 90, running=[worker])
+        stopping = asyncio.create_task(worker.app.stop())
+        done, _ = await asyncio.wait({stopping}, timeout=5)
+        assert done
 
 
 async def test_what_is_fetched_before_a_pause_is_not_lost_by_it(
