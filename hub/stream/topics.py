@@ -47,9 +47,10 @@ _OF_THE_MOMENT = {"cleanup.policy": "compact,delete", "retention.ms": str(_DAY_M
 # measures the record with its batch around it.
 _LARGEST, _ROOMY = "max.message.bytes", MAX_BYTES + 4096
 
-# What a clock that is behind writes would be older than it is kept for, and gone at Kafka's next look. Of one that is
-# ahead Kafka takes nothing by itself. Brokers before 3.6 do not know the setting, and do without.
-_OLDEST, _OLDEST_MS = "message.timestamp.before.max.ms", str(_DAY_MS)
+# What a clock that is far behind writes would be older than it is kept for, and gone at Kafka's next look: nothing is
+# taken that is half as old. Of a clock that is ahead Kafka takes nothing by itself. Brokers before 3.6 do not know
+# the setting, and do without.
+_OLDEST = "message.timestamp.before.max.ms"
 
 _ANSWERS_IN_S = 30
 
@@ -205,7 +206,11 @@ def _bring_in_line(servers: str, topics: Mapping[str, Topic]) -> None:
 
 def _declared_settings(topic: Topic, largest: int = 0) -> dict[str, str]:
     """What a topic is to have, where so large a record is taken already."""
-    return topic.settings | {_LARGEST: str(max(largest, _ROOMY)), _OLDEST: _OLDEST_MS}
+    settings = topic.settings | {_LARGEST: str(max(largest, _ROOMY))}
+    kept = settings.get("retention.ms")
+    if kept and settings.get("cleanup.policy", "delete") == "delete":
+        settings[_OLDEST] = str(int(kept) // 2)
+    return settings
 
 
 def _alteration(topic: str, settings: Mapping[str, str]) -> ConfigResource:

@@ -204,7 +204,7 @@ def test_nobody_commits_as_nobody(kafka: str, topic: str, member: Member, transa
 def test_nothing_is_refused_or_lost_for_a_clock_that_is_far_off_it_waits_until_that_is_right(
     topic: str, member: Member, transactor: Transactor, monkeypatch: pytest.MonkeyPatch, ahead: float
 ) -> None:
-    topics.ensure(transactor.servers, [topics.Topic(topic, 1, 1)])
+    topics.ensure(transactor.servers, [topics.Topic(topic, 1, 1, {"retention.ms": str(3 * 86_400_000)})])
     monkeypatch.setattr(packing, "time", lambda: time.time() + ahead)
     progress = Progress("stage")
     with ThreadPoolExecutor(1, initializer=progress.bind) as thread:

@@ -67,7 +67,7 @@ class WorkerClockJumps(_Jump):
 
 @fault("worker-clock-far-off", "workers")
 class WorkerClockFarOff(_Jump):
-    """A worker's clock jumps two hours ahead, then to a day behind: Kafka takes nothing of it, no signature holds."""
+    """A worker's clock jumps two hours ahead, then to a day behind: no signature of it holds meanwhile."""
 
     jumps = ("+7200", "-86400")
     most = 3.0
@@ -75,7 +75,7 @@ class WorkerClockFarOff(_Jump):
 
 @fault("gateway-clock-jumps", "gateways")
 class GatewayClockJumps(_Jump):
-    """A gateway's clock jumps two hours ahead and a day back, neither of which Kafka takes."""
+    """A gateway's clock jumps two hours ahead, which Kafka does not take, and a day back."""
 
     kind = "gateway"
     jumps = ("+7200", "-86400")
