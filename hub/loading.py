@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +20,7 @@ from hub.routes.loader import load_routes
 from hub.sdk.catalogue import ConnectorKind, discover
 from hub.sdk.connector import Connector, Instance, reject_from
 from hub.sdk.fleet import Fleet, Member
+from hub.sdk.listener import ListenerSettings, ListenerSource
 from hub.sdk.polling import SearchSource
 
 T = TypeVar("T")
@@ -107,7 +108,27 @@ def _fleet(settings: Settings, kinds: dict[str, ConnectorKind], problems: list[P
             problems.append(settings.problem(f"instance {name}: {error}", remedy, *place, "config", field))
         else:
             problems.extend(_searches_too_far(settings, members[name]))
+    problems.extend(_share_a_port(settings, members.values()))
     return Fleet(members)
+
+
+def _share_a_port(settings: Settings, members: Iterable[Member]) -> Iterator[Problem]:
+    """Listeners let the next gateway listen beside them: the system would deal connections among those of one port."""
+    taken: dict[tuple[str, int], str] = {}
+    for member in members:
+        name = member.instance.name
+        for config in (one.config for one in member.sources if isinstance(one, ListenerSource)):
+            if not isinstance(config, ListenerSettings) or not config.listen_port:
+                continue
+            place = (config.listen_host, config.listen_port)
+            if place in taken:
+                message = f"listen_port: {config.listen_port} is that of instance {taken[place]}"
+                yield settings.problem(
+                    f"instance {name}: {message}",
+                    "Give each a port of its own",
+                    *("instances", name, "config", "listen_port"),
+                )
+            taken.setdefault(place, name)
 
 
 def _searches_too_far(settings: Settings, member: Member) -> Iterator[Problem]:

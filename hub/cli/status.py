@@ -21,6 +21,7 @@ _NEXT = {
     "unheld": "`hub restart`",
     "none": "start workers: `hub up`",
     "away": "see to it; the hub goes on by itself when it is back",
+    "waits": "see to what it waits for; it goes on by itself",
     "overloaded": "ask the sender to slow down, or raise gateway.max_in_flight",
 }
 

@@ -137,8 +137,8 @@ class Supervisor:
         for slot in self._slots:
             slot.start("", monotonic())
 
-    def go(self, kafka: str, timeout: float, still_well: Callable[[], None]) -> None:
-        """Tell all where Kafka is, and wait until each is ready. `still_well` may raise to give up.
+    def go(self, kafka: str, timeout: float, at_each_turn: Callable[[], None]) -> None:
+        """Tell all where Kafka is, and wait until each is ready. `at_each_turn` may raise to give up.
 
         Raises TimeoutError, or ChildProcessError for one that ended.
         """
@@ -148,18 +148,18 @@ class Supervisor:
         deadline = monotonic() + timeout
         for child in [slot.child for slot in self._slots]:
             while not child.ready.wait(0.05):
-                still_well()
+                at_each_turn()
                 if not child.runs:
                     raise ChildProcessError(f"the {child.name} ended at once: {child.last_words()}")
                 if monotonic() > deadline:
                     raise TimeoutError(f"the {child.name} was not ready in time: {child.last_words()}")
         self._tell()
 
-    def watch(self, still_well: Callable[[], None]) -> None:
-        """Tend to the children until `stop`."""
+    def watch(self, at_each_turn: Callable[[], None]) -> None:
+        """Tend to the children until `stop`. `at_each_turn` may raise to give up."""
         turned = monotonic()
         while not self._stopping:
-            still_well()
+            at_each_turn()
             now = monotonic()
             if now - turned > 2:  # it was we who did not hear: the machine slept, or we were frozen
                 for slot in self._slots:

@@ -10,13 +10,12 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, wait
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,12 +23,11 @@ from hub.cli.client import RUNNING, fail
 from hub.cli.options import CONFIG, DATA_DIR, Config, DataDir
 
 if TYPE_CHECKING:
+    from hub.cli.kafka import Kafka
     from hub.cli.supervisor import Supervisor
     from hub.loading import Loaded
     from hub.stream.broker import Broker
     from hub.stream.broker.ownership import Ownership
-
-T = TypeVar("T")
 
 Port = Annotated[int, typer.Option(help="The gateway's port; 0 for any free one.")]
 KafkaChoice = Annotated[
@@ -173,9 +171,10 @@ def running_hub(
     say: Callable[[str], Any] = lambda _: None,
 ) -> Iterator[Running]:
     """A hub for as long as the block lasts. Ends the command, with what to do, if it cannot start whole."""
+    from hub.cli.kafka import Kafka
     from hub.cli.supervisor import Supervisor
     from hub.loading import load_hub
-    from hub.stream.broker import BrokerError, open_broker
+    from hub.stream.broker import open_broker
 
     with _told(), ExitStack() as stack:
         stack.callback(_own(data_dir).release)
@@ -188,17 +187,12 @@ def running_hub(
             lambda kafka: ["prepare", "--config", str(config), "--kafka", kafka],
             max(_FROZEN_S, 1.5 * settings.watchdog.stuck_after_s),
         )
-        opening = _beside(partial(open_broker, kafka, data_dir, say=say))
-        stack.callback(_close, supervisor, opening)
+        tended = Kafka(partial(open_broker, kafka, data_dir, say=say))
+        stack.callback(_close, supervisor, tended)
         supervisor.start()  # the children load while Kafka starts
-        broker = opening.result()
+        broker = tended.opened()
         _prepare_kafka(broker, loaded, say)
-
-        def still_well() -> None:
-            if not broker.alive():
-                raise BrokerError("Kafka ended by itself", f"See {broker.log_path}")
-
-        supervisor.go(broker.address, 60, still_well)
+        supervisor.go(broker.address, 60, tended.tend)
         address = _address(settings.gateway.host, listener.getsockname()[1])
         _announce(data_dir, address, broker.address)
         stack.callback((data_dir / RUNNING).unlink, missing_ok=True)
@@ -206,7 +200,7 @@ def running_hub(
             address,
             broker.address,
             data_dir,
-            lambda: supervisor.watch(still_well),
+            lambda: supervisor.watch(tended.tend),
             supervisor.stop,
             supervisor.restart,
         )
@@ -252,31 +246,13 @@ def _told() -> Iterator[None]:
         fail(str(error))
 
 
-def _close(supervisor: Supervisor, opening: Future[Broker]) -> None:
-    """Stop the children, which leave their group in order; then the broker, which has what time they left, and no
-    more to open."""
+def _close(supervisor: Supervisor, kafka: Kafka) -> None:
+    """Stop the children, which leave their group in order; then Kafka, which has what time they left."""
     until = monotonic() + _STOPPED_WITHIN_S
     try:
         supervisor.close()
     finally:
-        # What still opens ends with us: of an embedded one, its guardian sees to that.
-        for opened in wait([opening], max(1.0, until - monotonic())).done:
-            if opened.exception() is None:
-                opened.result().stop(max(1.0, until - monotonic()))
-
-
-def _beside(work: Callable[[], T]) -> Future[T]:
-    """Do it in a thread that ends with the program; that of an executor would hold it up."""
-    future = Future[T]()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - raised again by who asks for the result
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
-    return future
+        kafka.close(until)
 
 
 def _roles(workers: int, *, apart: bool) -> dict[str, list[str]]:

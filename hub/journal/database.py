@@ -39,22 +39,16 @@ class JournalRefusedError(JournalError):
 class Database:
     """SQLite at a path, or PostgreSQL at a URL, `postgresql://…`. Safe from any thread.
 
-    Its tables are made where there are none, safely by many processes at once. `wait_s` is how long a call waits
-    for a lock. Raises JournalError for another version's, and for a file that cannot be opened; that a server is
-    away is told by each call until it is there.
+    Its tables are made by the first call that finds none, safely by many processes at once; so they are after it
+    was removed. What is wrong with it is told by each call until that is mended. `wait_s` is how long a call waits
+    for a lock.
     """
 
     def __init__(self, where: Path | str, wait_s: float = WAIT_S) -> None:
         self._kind: ModuleType = sqlite if isinstance(where, Path) else postgresql
         self.engine: Engine = self._kind.engine(where, wait_s)
-        self._ready = False
-        try:
-            with self._explained():
-                self._prepare()
-        except BaseException as error:
-            if isinstance(where, Path) or not isinstance(error, JournalAwayError):
-                self.close()
-                raise
+        #: The database in which its tables were found or made; see `_prepare`.
+        self._made: object = None
 
     @property
     def name(self) -> str:
@@ -117,8 +111,9 @@ class Database:
         return write
 
     def _prepare(self) -> None:
-        if self._ready:
+        if self._made == self._kind.identity(self.engine):
             return
+        self.engine.dispose()  # its connections may be to a file that was removed
         with self.engine.connect() as connection:
             found = _version(connection)
             if found is None:
@@ -132,7 +127,7 @@ class Database:
                 f"the journal at {self.name} was made by {older} hub (version {found}, this one has {VERSION});"
                 f" {self._kind.BROKEN}"
             )
-        self._ready = True
+        self._made = self._kind.identity(self.engine)
 
     def _alone(self, connection: Connection) -> None:
         """Keeps other writers out until this transaction, which has only begun, is over."""
@@ -147,6 +142,8 @@ class Database:
             told, passes = self._kind.told(error)
             other = JournalRefusedError if self._kind.refused(error) else JournalError
             kind = JournalAwayError if passes else other
+            if kind is JournalError:
+                self._made = None  # its tables may be gone
             raise kind(f"the journal at {self.name}: {told}") from error
 
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalErr
 
 from hub.journal.tables import storable
 
-__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "insert", "refused", "row", "told"]
+__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "identity", "insert", "refused", "row", "told"]
 
 LEAST, GREATEST = "least", "greatest"
 """Functions."""
@@ -22,7 +22,7 @@ LEAST, GREATEST = "least", "greatest"
 ALONE = "SELECT pg_advisory_xact_lock(hashtext('hub.journal'))"
 """Keeps other writers out."""
 
-BROKEN = "drop its tables and rebuild it from Kafka"
+BROKEN = "drop its tables, and they are made anew from Kafka"
 """What to do with a journal that is of no more use."""
 
 #: What passes, or can be mended while we wait, by how its code begins (PostgreSQL's manual, appendix A).
@@ -63,6 +63,11 @@ def engine(url: str, wait_s: float) -> Engine:
     event.listen(made, "checkout", limit)
     event.listen(made, "checkin", lift)
     return made
+
+
+def identity(_engine: Engine) -> str:
+    """Always the same: no connection is left over to one that was there before."""
+    return ""
 
 
 def told(error: DBAPIError) -> tuple[str, bool]:

@@ -143,6 +143,12 @@ class Queries:
         mine = select(dead_letters).where(dead_letters.c.event_id == event_id)
         return self._all(Failure, mine.order_by(dead_letters.c["at"], dead_letters.c.id))
 
+    def failures_among(self, *, ids: Collection[str] = (), events: Collection[str] = ()) -> list[Failure]:
+        """The dead letters of these ids or events, in no order, whatever became of them."""
+        asked = ((dead_letters.c.id, ids), (dead_letters.c.event_id, events))
+        queries = (column.in_(some) for column, values in asked for some in _portions(values))
+        return [one for chosen in queries for one in self._all(Failure, select(dead_letters).where(chosen))]
+
     def open_failures(
         self, ids: Sequence[str] = (), fingerprint: str = "", reasons: Sequence[str] = ()
     ) -> list[Failure]:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 
-__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "insert", "refused", "told"]
+__all__ = ["ALONE", "BROKEN", "GREATEST", "LEAST", "engine", "identity", "insert", "refused", "told"]
 
 LEAST, GREATEST = "min", "max"
 """Functions."""
@@ -19,7 +19,7 @@ LEAST, GREATEST = "min", "max"
 ALONE = "BEGIN IMMEDIATE"
 """Keeps other writers out."""
 
-BROKEN = "remove it (with its -wal and -shm files) and rebuild it from Kafka"
+BROKEN = "remove it, with its -wal and -shm files, and it is made anew from Kafka"
 """What to do with a journal that is of no more use."""
 
 _SAID = {
@@ -39,6 +39,15 @@ def engine(path: Path, wait_s: float) -> Engine:
     made = create_engine(f"sqlite:///{path}", hide_parameters=True)
     event.listen(made, "connect", _tuner(wait_s))
     return made
+
+
+def identity(engine: Engine) -> tuple[int, ...]:
+    """What tells the file from another that takes its place; nothing where there is none."""
+    try:
+        found = Path(engine.url.database or "").stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino
 
 
 def told(error: DBAPIError) -> tuple[str, bool]:

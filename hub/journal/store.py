@@ -50,7 +50,7 @@ class Journal:
 
     @classmethod
     def open(cls, where: Path | str, wait_s: float = WAIT_S) -> Journal:
-        """The journal at a path (SQLite) or database URL; see `Database`. Raises JournalError."""
+        """The journal at a path (SQLite) or database URL; see `Database`."""
         return cls(Database(where, wait_s))
 
     def apply(self, entries: Sequence[Entry]) -> None:

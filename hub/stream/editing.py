@@ -29,7 +29,10 @@ from hub.stream.trial import Trial
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a record holds. `kind` is event (data of `schema`), json, text, or bytes (base64, not to be edited)."""
+    """What a record holds. `kind` is event (data of `schema`), json, text, or bytes (base64, not to be edited).
+
+    What is JSON, and cannot be shown as JSON, is text: see `_encoded`.
+    """
 
     kind: str
     data: Any
@@ -53,7 +56,9 @@ def contents_of(topic: str, value: bytes, registry: Registry) -> Contents:
     except UnicodeDecodeError:
         return Contents("bytes", b64encode(value).decode())
     try:
-        return Contents("json", json.loads(text))
+        data = json.loads(text)
+        _encoded(data)
+        return Contents("json", data)
     except (ValueError, RecursionError):
         return Contents("text", text)
 
@@ -98,7 +103,13 @@ def _value(before: Any, text: str) -> Any:
 
 
 def value_of(contents: Contents, data: Any) -> bytes:
-    """Other data in the form of these contents. Raises Reject where the contract does not take them."""
+    """Other data in the form of these contents. Raises Reject where these, the contract or UTF-8 do not take them."""
+    for change in changes(contents.data, data):
+        try:
+            _encoded([change["field"], change["after"]])
+        except (ValueError, RecursionError):
+            field = change["field"].encode(errors="replace").decode()
+            raise Reject(f"{field}: JSON in UTF-8 cannot hold it", field=field) from None
     if contents.kind == "event":
         assert contents.schema is not None
         if not isinstance(data, dict):
@@ -109,8 +120,12 @@ def value_of(contents: Contents, data: Any) -> bytes:
             raise Reject(str(error), field=error.field, kind="contract") from None
     if contents.kind == "bytes":
         raise Reject("this record is neither an event of a known contract nor text: it cannot be edited")
-    text = data if isinstance(data, str) and contents.kind == "text" else json.dumps(data, ensure_ascii=False)
-    return text.encode()
+    return data.encode() if isinstance(data, str) and contents.kind == "text" else _encoded(data)
+
+
+def _encoded(data: Any) -> bytes:
+    """As JSON. Raises ValueError for what Python reads, and nobody can be sent: half a surrogate pair, NaN."""
+    return json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
 
 
 def faults(trial: Trial, message: Message, letter: DeadLetter, value: bytes) -> list[str]:

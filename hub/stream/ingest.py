@@ -116,6 +116,7 @@ class Ingest:
             self._down_since = monotonic()
 
     def _poll(self) -> None:
+        # What makes the producer refuse all from now on is raised here, and to no callback told: so `broken` has it.
         while not self._stopping.is_set():
             self._producer.poll(0.1)
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import structlog
 
 from hub.delivery.dead_letter import DeadLetter
-from hub.journal.database import JournalAwayError, JournalRefusedError
+from hub.journal.database import JournalError, JournalRefusedError
 from hub.journal.entry import Entry, entries
 from hub.journal.store import Journal
 from hub.sdk.errors import Reject
@@ -21,9 +21,12 @@ from hub.stream import topics
 from hub.stream.progress import moved, waits_for
 from hub.stream.records import Batch, Output, Place, Record
 
-_AT_ONCE = 5_000  # entries in one transaction of the journal
+#: Rows in one transaction of the journal: the most, and what a database that does not take so many in time is given.
+_AT_ONCE, _LEAST = 5_000, 100
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 
 class EmptyError(RuntimeError):
@@ -39,9 +42,10 @@ class Journalling:
 
     def __init__(self, where: Path | str) -> None:
         self._journal = Journal.open(where)
+        self._portion = _AT_ONCE
         #: What was read into it from the start on, by whomever, when that was looked up last; None before.
         self._begun: set[Place] | None = None
-        with suppress(JournalAwayError):
+        with suppress(JournalError):
             self._begun = self._journal.begun()
 
     def unread(self, places: Iterable[Place]) -> frozenset[Place]:
@@ -54,19 +58,19 @@ class Journalling:
         return frozenset() if self._begun is None else mine - self._begun
 
     def begin(self, places: Iterable[Place]) -> None:
-        """The group has gone back to where these start, for good. Away, the journal is told by who begins next."""
-        with suppress(JournalAwayError):
+        """The group has gone back to where these start, for good. A journal that cannot be told is told by who begins
+        next."""
+        with suppress(JournalError):
             self._journal.begin(places)
             self._begun = self._journal.begun()
 
     def process(self, batches: Sequence[Batch]) -> list[Output]:
-        """Write batches to the journal; nothing goes back to Kafka. Waits while the database is away.
+        """Write batches to the journal; nothing goes back to Kafka. Waits while the database cannot be used.
 
         One record of which it takes nothing, ever, is passed over; among several that one is to be found first.
-        Raises EmptyError where it was made anew and that was not known when reading began, because it was away then
-        or dropped since: what is in Kafka has to be read from the start.
+        Raises EmptyError where it was made anew and that was not known when reading began, because it could not be
+        used then or was dropped since: what is in Kafka has to be read from the start.
         """
-        self._insist(partial(self._look, {batch.place for batch in batches}))
         try:
             self._write(batches)
         except JournalRefusedError:
@@ -77,37 +81,43 @@ class Journalling:
         return []
 
     def _write(self, batches: Sequence[Batch]) -> None:
-        letters = [
-            letter for batch in batches if batch.topic == topics.DEAD_LETTERS for letter in _letters(batch)
-        ]
-        if letters:
-            self._insist(partial(self._journal.apply_dead_letters, letters))
-        # A record may hold thousands: never all of a backlog's at once.
-        found = (
-            entry for batch in batches if batch.topic != topics.DEAD_LETTERS for entry in _entries(batch)
-        )
-        while some := list(islice(found, _AT_ONCE)):
-            self._insist(partial(self._journal.apply, some))
+        places = {batch.place for batch in batches}
+        letters = (one for batch in batches if batch.topic == topics.DEAD_LETTERS for one in _letters(batch))
+        self._insist(places, self._journal.apply_dead_letters, letters)
+        told = (one for batch in batches if batch.topic != topics.DEAD_LETTERS for one in _entries(batch))
+        self._insist(places, self._journal.apply, told)
 
     def _look(self, places: set[Place]) -> None:
         self._begun = self._journal.begun()
         if places - self._begun:
             raise EmptyError("the journal was made anew; another worker has to read it from the start")
 
-    def _insist(self, write: Callable[[], None]) -> None:
-        """Until it is written. Only the journal falls behind meanwhile: events go on without it."""
-        pause = 0.5
-        while True:
+    def _insist(self, places: set[Place], write: Callable[[list[T]], None], rows: Iterator[T]) -> None:
+        """Until all is written. Only the journal falls behind meanwhile: events go on without it.
+
+        A record may hold thousands: never all of a backlog's at once, and fewer after a call that failed, which may
+        have taken too long.
+        """
+        pause, some = 0.5, list(islice(rows, self._portion))
+        while some:
             try:
-                write()
+                self._look(places)  # it may have been made anew since the last call
+                write(some[: self._portion])
+            except JournalRefusedError:
                 waits_for("")
-                moved()  # of a backlog's entries one transaction has so many that it takes long
-                return
-            except JournalAwayError as error:
+                raise
+            except JournalError as error:
                 waits_for(str(error))
                 log.error("journal-away", reason=str(error), seconds=pause)
-            time.sleep(pause)
-            pause = min(pause * 2, 10.0)
+                self._portion = max(_LEAST, self._portion // 2)
+                time.sleep(pause)
+                pause = min(pause * 2, 10.0)
+            else:
+                waits_for("")
+                moved()  # of a backlog's entries one transaction has so many that it takes long
+                some = some[self._portion :]
+                pause, self._portion = 0.5, min(_AT_ONCE, self._portion + self._portion // 4)
+                some = some or list(islice(rows, self._portion))
 
     def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
         """Never: `process` passes over what it has to, and any other fault is the journal's, and no record's."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from hub.journal.queries import NotFound, Queries
+from hub.journal.queries import Queries
 from hub.journal.rows import Failure
 from hub.stream.parked import waits_for
 from hub.stream.redrive import in_order
@@ -24,17 +24,14 @@ def with_those_behind(journal: Queries, chosen: Sequence[Failure]) -> list[Failu
         behind[failure.reason.removeprefix(_WAITS)].append(failure)
     places = {(failure.event_id, failure.route) for failure in chosen}
     parks = {failure.reason.removeprefix(_WAITS) for failure in chosen if failure.reason.startswith(_WAITS)}
-    for park, waiting in behind.items():
-        try:
-            first = journal.failure(park)
-        except NotFound:
-            continue
-        if park in parks or park in every or (first.event_id, first.route) in places:
+    firsts = journal.failures_among(ids=behind)
+    again: dict[tuple[str, str], list[Failure]] = defaultdict(list)
+    for failure in journal.failures_among(events={first.event_id for first in firsts}):
+        if failure.status == "open":
+            again[failure.event_id, failure.route].append(failure)
+    for first in firsts:
+        place = (first.event_id, first.route)
+        if first.id in parks or first.id in every or place in places:
             # The first may have failed again meanwhile, under another id.
-            firsts = [
-                one
-                for one in journal.failures_of(first.event_id)
-                if one.status == "open" and one.route == first.route
-            ]
-            every |= {failure.id: failure for failure in (*firsts, *waiting)}
+            every |= {failure.id: failure for failure in (*again[place], *behind[first.id])}
     return in_order(every.values())

@@ -24,12 +24,13 @@ from hub.testing.live import until
 NEVER_OPENS = """
 import time
 from hub.cli import up
+from hub.cli.kafka import Kafka
 
 class Nobody:
     def close(self): ...
 
 up._STOPPED_WITHIN_S = 0
-up._close(Nobody(), up._beside(lambda: time.sleep(600)))
+up._close(Nobody(), Kafka(lambda: time.sleep(600)))
 """
 
 

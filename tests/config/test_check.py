@@ -139,6 +139,17 @@ def test_a_search_may_reach_back_as_far_as_repeats_are_recognised(project: Path)
     assert run("check", project).exit_code == 2
 
 
+def test_two_listeners_have_no_port_in_common(project: Path) -> None:
+    path, speaks = project / "hub.yaml", "      speaks: [bars]\n"
+    edit(path, speaks, "      speaks: [bars, mllp]\n      listen_port: 2575\n")
+    result = run("check", project)
+    assert result.exit_code == 2
+    told = "instance birmingham-social-care: listen_port: 2575 is that of instance st-ebba-bars"
+    assert f"{told}. Give each a port of its own" in result.output
+    edit(path, "      <<: *bars\n", "      <<: *bars\n      listen_port: 2576\n")
+    assert run("check", project).exit_code == 0
+
+
 def test_a_file_that_is_not_utf_8_is_named_with_its_line(project: Path) -> None:
     (project / "hub.yaml").write_bytes("parties:\n  T01: {name: Café}\n".encode("latin-1"))
     result = run("check", project)

@@ -3,6 +3,7 @@ faster than asked, stopped when asked, and gone on with where they were."""
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from collections import Counter
@@ -31,6 +32,7 @@ from hub.stream.reading import read_all
 from hub.stream.trial import Trial
 from hub.testing.live import LiveHub, until
 from hub.testing.made_up import made_up
+from tests.failures.conftest import captured
 
 Failures = Callable[..., list[dict[str, Any]]]
 Post = Callable[..., str]
@@ -240,6 +242,34 @@ def test_a_raw_record_is_mended_in_the_operators_editor(
     assert until(lambda: "redriven" in {step["outcome"] for step in caused()})
     events = lambda: failing.client.get("/v1/events", type="payments.payment.captured")["items"]  # noqa: E731
     assert until(lambda: raw_id in {one["causation_id"] for one in events()})
+
+
+def test_half_a_surrogate_pair_is_shown_as_it_came_and_edited_as_text(
+    failing: LiveHub, failures: Failures
+) -> None:
+    message = captured(failing, "HALF")
+    amount = message["resource"].pop("amount")
+    message["resource"]["description"] = "half a \ud83d"
+    body = json.dumps(message)
+    raw_id = failing.post("birmingham-pay", body.encode()).headers["hub-record-id"]
+    (letter,) = failures(failing, raw_id)
+    shown = failing.client.get(f"/v1/failures/{letter['id']}", payload="true")["payload"]
+    assert (shown["kind"], shown["data"]) == ("text", body)
+    message["resource"] |= {"amount": amount, "description": "whole"}
+    edit = {"data": json.dumps(message), "dry_run": False}
+    edited = failing.client.post(f"/v1/failures/{letter['id']}/edit", edit)
+    assert over(failing, edited["job"]["id"])["sent"] == 1
+
+
+def test_an_edit_that_no_record_can_hold_is_refused_by_its_field(
+    failing: LiveHub, broken: Post, failures: Failures
+) -> None:
+    (letter,) = failures(failing, broken(failing, "NO-TEXT"))
+    for half in ('"\\ud83d"', "NaN"):
+        with pytest.raises(ClientError, match=r"resource\.amount: JSON in UTF-8 cannot hold it"):
+            failing.client.post(
+                f"/v1/failures/{letter['id']}/edit", {"fields": {"resource.amount": half}, "dry_run": False}
+            )
 
 
 def test_a_delivery_that_failed_is_redriven_to_that_subscription_alone(

@@ -10,6 +10,7 @@ from threading import Event, Thread
 from time import time
 
 import pytest
+from sqlalchemy import event
 
 from hub.config import HubConfig
 from hub.delivery.dead_letter import DeadLetter
@@ -20,7 +21,7 @@ from hub.stream.exclusive import ExclusiveWriter
 from hub.stream.following import Following
 from hub.stream.job_runner import JobRunner, Work
 from hub.stream.jobs import Job, Jobs, asked_for
-from hub.stream.parked import Parked, read_gates
+from hub.stream.parked import Parked, read_gates, waits_for
 from hub.stream.picking import Picker
 from hub.stream.reading import read_all
 from hub.stream.records import Batch, Fence, Output
@@ -157,3 +158,26 @@ def test_what_fails_again_is_not_sent_for_ever(world: World) -> None:
         # The one that failed again is found from the one that waits, though it has another id by now.
         waiting = next(one for one in left if one.event_id == "2")
         assert {one.event_id for one in with_those_behind(world.queries, [waiting])} == {"1", "2"}
+
+
+def test_what_goes_with_one_is_found_by_as_few_questions_however_many_subjects_are_parked(
+    tmp_path: Path,
+) -> None:
+    few, many = (questions(tmp_path / f"{parked}.db", parked) for parked in (2, 200))
+    assert few == many
+
+
+def questions(path: Path, parked: int) -> int:
+    """How many the journal is asked, of so many subjects that are parked, to find what goes with the first of one."""
+    about = {"stage": "route", "reason_class": "mapping", "at": 0.0, "topic": TOPIC, "partition": 0}
+    letters: list[DeadLetter] = []
+    for number in range(parked):
+        first = DeadLetter(reason="ill", offset=number, event_id=f"first-{number}", route=ROUTE, **about)  # type: ignore[arg-type]
+        told = {**about, "reason": waits_for(first.id), "event_id": f"behind-{number}", "route": ROUTE}
+        letters += [first, DeadLetter(offset=parked + number, **told)]  # type: ignore[arg-type]
+    Journal.open(path).apply_dead_letters((one, (topics.DEAD_LETTERS, 0, one.offset)) for one in letters)
+    queries, asked = Queries(path), list[object]()
+    (chosen,) = queries.open_failures([letters[0].id])
+    event.listen(queries._database.engine, "before_cursor_execute", lambda *told: asked.append(told))
+    assert [one.event_id for one in with_those_behind(queries, [chosen])] == ["first-0", "behind-0"]
+    return len(asked)

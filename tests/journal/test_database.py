@@ -27,7 +27,7 @@ def where(fresh: Fresh) -> Path | str:
 def _open(where: Path | str, barrier: Any, said: Any) -> None:
     barrier.wait()
     try:
-        Queries(where).close()
+        Queries(where).counts()
         said.put("opened")
     except Exception as error:  # noqa: BLE001 - whatever it is, the test shows it
         said.put(repr(error))
@@ -82,6 +82,7 @@ def test_a_locked_journal_is_explained_and_the_batch_can_come_again(path: Path, 
 
 def test_a_full_disk_is_explained_and_nothing_is_half_written(path: Path, case: Any) -> None:
     journal, queries = Journal.open(path), Queries(path)
+    assert journal.begun() == set()
     with journal._database.engine.connect() as connection:
         pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
         connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
@@ -99,23 +100,43 @@ def test_a_journal_of_another_version_is_explained(where: Path | str, version: i
     with database.writing() as connection:
         connection.execute(update(meta).values(version=version))
     database.close()
-    for opening in (Journal.open, Queries):
+    for use in (Journal.open(where).begun, Queries(where).counts):
         with pytest.raises(
-            JournalError, match=f"{made_by} .*(remove it|drop its tables) .*rebuild it from Kafka"
+            JournalError, match=f"{made_by} .*(remove it|drop its tables).* made anew from Kafka"
         ):
-            opening(where)
+            use()
 
 
 def test_a_file_that_is_no_journal_is_explained(path: Path) -> None:
     path.write_bytes(b"payload," * 1000)
     with pytest.raises(JournalError, match="it is not a journal") as caught:
-        Journal.open(path)
+        Journal.open(path).begun()
     assert not isinstance(caught.value, JournalAwayError)
 
 
 def test_a_folder_that_is_not_there_is_explained(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="it cannot be opened"):
-        Journal.open(tmp_path / "nowhere" / "journal.db")
+        Journal.open(tmp_path / "nowhere" / "journal.db").begun()
+
+
+def test_one_that_is_removed_while_it_is_in_use_is_made_anew_and_used(path: Path, case: Any) -> None:
+    journal, queries = Journal.open(path), Queries(path)
+    for number in range(2):
+        assert queries.counts().outcomes == {}
+        journal.apply(case(str(number)).whole())
+        assert sum(queries.counts().outcomes.values()) == 6
+        remove(path)
+    path.write_bytes(b"payload," * 1000)
+    for use in (journal.begun, queries.counts):
+        with pytest.raises(JournalError, match="it is not a journal"):
+            use()
+    remove(path)
+    assert (queries.counts().outcomes, journal.begun()) == ({}, set())
+
+
+def remove(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
 
 
 def test_no_error_repeats_what_an_entry_said(journal: Journal, case: Any) -> None:

@@ -88,10 +88,12 @@ def test_a_database_that_is_not_there_is_explained(url: str, case: Any) -> None:
 
 def test_tables_that_are_gone_are_no_passing_trouble(own: Postgres, url: str, case: Any) -> None:
     journal = Journal.open(url)
+    journal.apply(case().whole())
     own.clear()
     with pytest.raises(JournalError) as caught:
         journal.apply(case().whole())
     assert not isinstance(caught.value, JournalAwayError)
+    journal.apply(case().whole())  # they are made anew
 
 
 def test_a_text_that_postgresql_cannot_hold_is_kept_as_near_as_it_can_be_and_found(

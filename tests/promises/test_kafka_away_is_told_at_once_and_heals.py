@@ -74,6 +74,19 @@ def test_a_killed_kafka(broker: EmbeddedBroker, beside: LiveHub) -> None:
     goes_and_comes(beside, broker.kill, broker.start, AWAY_S)
 
 
+def test_its_own_kafka_that_was_killed_comes_back_where_it_was(tmp_path: Path, root: Path) -> None:
+    with live_hub(tmp_path, root) as hub, hub.subscriber(PARTY) as subscriber:
+        lane, body = Lane(f"away{uuid.uuid4().hex[:12]}", PARTY), Payloads().body
+        assert hub.post(INSTANCE, body(lane, 0)).status_code == 202
+        assert until(lambda: len(subscriber.received) > 0, 30)
+        pid, address = hub.data_dir / "kafka" / "broker.pid", hub.client_kafka
+        os.kill(int(pid.read_text()), signal.SIGKILL)
+        assert until(lambda: hub.post(INSTANCE, body(lane, 1)).status_code == 503)
+        assert until(lambda: hub.post(INSTANCE, body(lane, 1)).status_code == 202, 60)
+        assert until(lambda: len({one.id for one in subscriber.received}) > 1, 60)
+        assert hub.client_kafka == address
+
+
 def test_a_gateway_that_comes_meanwhile(broker: EmbeddedBroker, beside: LiveHub) -> None:
     hub = beside
     with hub.subscriber(PARTY) as subscriber:

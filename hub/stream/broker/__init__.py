@@ -33,6 +33,9 @@ class Broker(Protocol):
     def alive(self) -> bool:
         """Whether it is still there, as far as we are responsible for it."""
 
+    def start(self) -> None:
+        """Start it again, at the same address, where it has ended. Raises BrokerError."""
+
     def stop(self, timeout: float = 10) -> None:
         """Stop what `open_broker` started. Idempotent."""
 

@@ -37,6 +37,10 @@ class ContainerBroker:
         wrapped.reload()
         return bool(wrapped.status == "running")
 
+    def start(self) -> None:
+        """Always refused: what ended had its data with it."""
+        raise BrokerError("Kafka's container ended", "See `docker logs`, and start the hub again")
+
     def stop(self, timeout: float = 10) -> None:
         """Remove the container."""
         self._container.stop()

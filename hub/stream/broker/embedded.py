@@ -43,8 +43,9 @@ class EmbeddedBroker:
     """One broker that is its own controller, or one `member` of several.
 
     `data_dir/kafka` keeps its data, log and ports, so that a restart finds all of them again: without `port` it
-    takes the one of last time if that is free. A lock held for the broker's life keeps a second owner away.
-    `throughput` lets Java compile as well as it can, which costs a little at the start.
+    takes the one of last time if that is free, and keeps it for as long as this object lives. A lock held for the
+    broker's life keeps a second owner away. `throughput` lets Java compile as well as it can, which costs a little
+    at the start.
     """
 
     def __init__(
@@ -183,7 +184,7 @@ class EmbeddedBroker:
                 f"port {self._wanted} is taken", "End what listens there, or choose another port"
             )
         kept = self._home / "ports.json"
-        self._port = self._wanted or ports.remembered(kept, "broker")
+        self._port = self._wanted = self._wanted or ports.remembered(kept, "broker")
         controller = ports.remembered(kept, "controller", other_than=self._port)
         member = self._member or Member(1, storage.new_id(), {1: controller})
         ports.remember(kept, broker=self._port, controller=member.voters[member.node_id])

@@ -46,6 +46,9 @@ class GivenBroker:
         """Always: it is not ours to watch."""
         return True
 
+    def start(self) -> None:
+        """Leave it as it is."""
+
     def stop(self, timeout: float = 10) -> None:
         """Leave it as it is."""
 
