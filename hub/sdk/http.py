@@ -22,7 +22,6 @@ _RETRYABLE = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})
 #: Bytes of an answer that is read whole, decompressed: several times what any documented one has.
 LARGEST = 16 << 20
-_LONGEST_WAIT_S = 366 * 86_400.0
 
 E = TypeVar("E", bound=HubError)
 
@@ -216,16 +215,16 @@ def raise_for(status: int, headers: Mapping[str, str], reason: str, body: bytes 
 
 def retry_after(text: str, now: float) -> float | None:
     """Seconds to wait from `now` (epoch seconds), as a `Retry-After` header says in either of its forms
-    (RFC 9110, 10.2.3); at most a year, None for what cannot be read."""
+    (RFC 9110, 10.2.3); None for what cannot be read. Whoever waits has a limit."""
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:12]), _LONGEST_WAIT_S)
+        return float(text[:12])
     try:
         moment = parsedate_to_datetime(text)
         stamp = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, IndexError, OverflowError):
         return None
-    return min(max(0.0, stamp - now), _LONGEST_WAIT_S)
+    return max(0.0, stamp - now)
 
 
 def decoded(response: httpx2.Response) -> Any:

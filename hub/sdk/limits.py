@@ -9,7 +9,7 @@ from time import monotonic, time
 
 from hub.sdk.errors import Retry
 
-#: For how long a system may ask a source or a sink to leave it alone, seconds.
+#: For how long a system that we ask is left alone at most, seconds, whatever it says.
 LONGEST_PAUSE_S = 3_600.0
 #: What is longer is waited for between two calls, not within one, which has a time of its own and would be given up.
 _LONGEST_SLEEP_S = 30.0
