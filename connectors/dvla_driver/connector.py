@@ -55,6 +55,8 @@ _FAULTS = {
 _NO_DRIVER = "ENQ018"
 #: After so many seconds a page is committed as far as it has come.
 _ENOUGH_S = 60.0
+#: Where so many drivers fail and none of the page is answered, it is DVLA that fails, and each may cost an enquiry.
+_FEW = 5
 _PATH = "/full-driver-enquiry/v1/driving-licences/retrieve"
 
 
@@ -102,32 +104,35 @@ class Drivers(PollingSource[Config, Enquiry]):
         """The next few drivers of the list. One for whom DVLA fails alone is put off, so that the others go on."""
         at = Round.of(cursor, self.clock.now())
         drivers = await asyncio.to_thread(read_drivers, self.config.drivers)
+        at.require_room(drivers)
         page, again = at.page(drivers, self.config.page_size)
+        # A last page may be shorter than others, and all of it odd.
+        few = min(_FEW, len(drivers), max(self.config.page_size, 2))
         items: list[dict[str, Any]] = []
         marks: dict[str, str] = {}
-        failed: list[Failed] = []
         put_off: list[str] = []
+        answered, day = False, london_day(at.noticed_at)
         enough = asyncio.get_running_loop().time() + _ENOUGH_S
         for place, reference in enumerate(page):
-            before = at.known.get(reference, "")
+            if answered and asyncio.get_running_loop().time() > enough:
+                page = page[:place]
+                break
+            number, before = drivers[reference], at.known.get(reference, "")
+            unasked = self._unasked(number, before, day)
             try:
-                if marks and asyncio.get_running_loop().time() > enough:
-                    raise Retry("DVLA is slow")
-                marked, told = await self._ask(drivers[reference], before, london_day(at.noticed_at))
+                marked, told = unasked or await self._ask(number, before, day)
             except Retry as error:
-                if isinstance(error, Failed) and error.status == 500:
-                    failed.append(error)
+                if not _asks_to_wait(error) and (answered or again or len(put_off) + 1 < few):
                     put_off.append(reference)
                     continue
-                if not marks:
+                if not answered:
                     raise
                 page = page[:place]  # what was paid for is kept
                 break
+            answered = answered or unasked is None
             marks[reference] = marked
             if told and is_news(before, marked):
                 items.append({"licence_reference": reference, "noticed_at": at.at, **told})
-        if len(failed) == len(page) > 1 and not again:
-            raise failed[0]
         at = at.following(page, again, put_off, marks) if page else at
         more = bool(at.page(drivers, 1)[0])
         return Page(items, next=(at if more else at.ended(drivers)).text(), more=more)
@@ -145,26 +150,41 @@ class Drivers(PollingSource[Config, Enquiry]):
         """See `mapping`."""
         return facts(record, self.instance.party)
 
-    async def _ask(self, text: str, before: str, day: date) -> tuple[str, dict[str, Any]]:
-        """The mark of a driver, and what to pass on if it is news: the answer, or what is wrong with the number."""
-        number, numbered = driving_licence_number(text), digest(text)
-        if number is None:
+    def _unasked(self, text: str, before: str, day: date) -> tuple[str, dict[str, Any]] | None:
+        """As `_ask`, for a number that need not be asked for: it is none, or DVLA did not know it lately."""
+        numbered = digest(text)
+        if driving_licence_number(text) is None:
             return SHAPE + numbered, {"fault": SHAPE}
-        still_unknown = before.startswith(UNKNOWN) and before.endswith(numbered)
-        if still_unknown:
+        if _is_unknown(before, numbered):
             since = date.fromisoformat(before[1 : -len(numbered)])
             if day - since < timedelta(days=self.config.ask_again_days):
                 return before, {}
+        return None
+
+    async def _ask(self, text: str, before: str, day: date) -> tuple[str, dict[str, Any]]:
+        """The mark of a driver, and what to pass on if it is news: the answer, or what is wrong with the number."""
+        number, numbered = driving_licence_number(text), digest(text)
         asked = {"drivingLicenceNumber": number, "acceptPartialResponse": "false"}
         try:
-            answer = kept(
-                await self.http.post_json(_PATH, asked | {"includeCPC": False, "includeTacho": False})
-            )
+            told = await self.http.post_json(_PATH, asked | {"includeCPC": False, "includeTacho": False})
         except Refused as refused:
-            marked, told = _refusal(refused, f"{day}{numbered}", numbered)
-            return marked, {} if still_unknown else told
+            marked, fault = _refusal(refused, f"{day}{numbered}", numbered)
+            return marked, {} if _is_unknown(before, numbered) else fault
+        if not isinstance(told, dict):
+            raise Retry(f"POST {_PATH}: the answer is not an object")
+        answer = kept(told)
         marked = mark(answer | {"number": numbered}, _understood(answer), day)
         return marked, {"before": flags_of(before), "answer": answer}
+
+
+def _asks_to_wait(error: Retry) -> bool:
+    """Whether DVLA asks to be left alone, by whichever driver it is asked; it does not fail for one of them."""
+    return error.status in (429, 503) if isinstance(error, Failed) else error.after is not None
+
+
+def _is_unknown(before: str, numbered: str) -> bool:
+    """Whether DVLA did not know a number, by the mark of before and the number's digest."""
+    return before.startswith(UNKNOWN) and before.endswith(numbered)
 
 
 def _refusal(refused: Refused, dated: str, numbered: str) -> tuple[str, dict[str, Any]]:

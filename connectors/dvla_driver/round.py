@@ -14,6 +14,10 @@ from hub.sdk import Stop
 
 COLUMNS = ("licence_reference", "driving_licence_number")
 
+#: Bytes that a cursor may have, as a string within the JSON of the one record in which it lies.
+LARGEST = 2_000_000
+_LONGEST_MARK = "?" * 19  # of a number that DVLA does not know
+
 
 @dataclass(frozen=True, slots=True)
 class Round:
@@ -38,6 +42,16 @@ class Round:
     def noticed_at(self) -> datetime:
         """When the round began."""
         return datetime.fromisoformat(self.at)
+
+    def require_room(self, drivers: Mapping[str, str]) -> None:
+        """Raises Stop where the cursor could not hold a mark for everybody; so before anybody is paid for."""
+        known = {**dict.fromkeys(drivers, _LONGEST_MARK), **self.known}
+        text = json.dumps([known, self.later], separators=(",", ":"))
+        if len(json.dumps(text)) > LARGEST:
+            raise Stop(
+                f"the list of {len(drivers)} drivers is longer than the cursor of an instance holds: "
+                "divide it between two"
+            )
 
     def page(self, drivers: Mapping[str, str], size: int) -> tuple[list[str], bool]:
         """Whom to ask for, and whether for the last time: those who were put off, after all others."""

@@ -34,8 +34,9 @@ _TITLES = {400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 500: "Inte
 class DvlaSimulator(Simulator):
     """`drivers` holds an answer by driving licence number, and `numbers` the council's list, one driver at first.
 
-    A driver whose number is in `cursed` is answered 500, all others as ever. `quota` is how many more enquiries are
-    answered before all are refused as too many; None for any number. `enquiries` counts what would be charged for.
+    A driver whose number is in `cursed` is answered with that status, or 200 and that body; all others as ever. `quota`
+    is how many more enquiries are answered before all are refused as too many; None for any number. With `resets_in`,
+    answers say that there is none left for so many seconds. `enquiries` counts what would be charged for.
     """
 
     bad_days: ClassVar[dict[str, dict[str, float]]] = {
@@ -59,8 +60,9 @@ class DvlaSimulator(Simulator):
         super().__init__(clock, seed)
         self.drivers: dict[str, dict[str, Any]] = {}
         self.numbers: dict[str, str] = {}
-        self.cursed: set[str] = set()
+        self.cursed: dict[str, int | bytes] = {}
         self.quota: int | None = None
+        self.resets_in: int | None = None
         self.enquiries: Counter[str] = Counter()
         self.logins = 0
         self._folder = TemporaryDirectory(prefix="dvla-")
@@ -201,10 +203,14 @@ class DvlaSimulator(Simulator):
                 return self.refusal(429)
             self.quota -= 1
         self.enquiries[number] += 1
-        if number in self.cursed:
-            return self.refusal(500)
+        curse = self.cursed.get(number)
+        if curse is not None:
+            return self.refusal(curse) if isinstance(curse, int) else Response(curse)
         answer = self.drivers.get(number)
-        return JSONResponse(answer) if answer else self.refusal(404)
+        if not answer:
+            return self.refusal(404)
+        limit = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(self.resets_in)}
+        return JSONResponse(answer, headers=limit if self.resets_in is not None else None)
 
     def _genuine(self, token: str) -> bool:
         """Sent as it is, without a scheme."""

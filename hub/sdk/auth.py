@@ -22,7 +22,7 @@ from joserfc.jwk import OctKey, RSAKey
 from pydantic import SecretStr
 
 from hub.sdk.errors import Retry, Stop
-from hub.sdk.http import decoded, raise_for
+from hub.sdk.http import decoded, raise_for, read_whole
 
 Now = Callable[[], float]
 
@@ -165,16 +165,17 @@ class Login(httpx2.Auth):
             response = yield request
             if response.status_code != 401:
                 return
+            await read_whole(response)  # or else the client does before it sends again, without limit
 
     def _ends(self) -> bool:
         return self.expires > 0 and self._now() > self.expires - self.early_s
 
     async def _read(self, response: httpx2.Response) -> Token:
-        await response.aread()
         if not response.is_success:
             if 400 <= response.status_code < 500 and response.status_code not in (408, 425, 429):
                 raise Stop(f"the login answered {response.status_code}: check the instance's credentials")
             raise_for(response.status_code, response.headers, f"the login answered {response.status_code}")
+        await read_whole(response)
         try:
             return self.read(decoded(response))
         except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -20,7 +20,8 @@ from hub.sdk.limits import Breaker, RateLimit
 
 _RETRYABLE = frozenset({408, 425, 429})
 _REFUSED = frozenset({401, 403})
-_LONGEST_WAIT_S = 366 * 86_400.0
+#: Bytes of an answer that is read whole, decompressed: several times what any documented one has.
+LARGEST = 16 << 20
 
 E = TypeVar("E", bound=HubError)
 
@@ -89,7 +90,8 @@ class Http:
     408, 425, 429 and 5xx raise `Failed`, a `Retry` (honouring `Retry-After`), failures of the transport `Retry`,
     401 and 403 `Stop`, every other status outside 2xx `Refused`, a `Reject`. A connector may look into both. One call
     is one attempt: repeats are the hub's business. (`auth` may ask for a new token and try once more on 401.)
-    Redirects are not followed. `transport` is the seam for tests.
+    Redirects are not followed. What is read whole may have `LARGEST` bytes, decompressed; a longer answer raises
+    `Retry`, and of a refusal only the status counts. `transport` is the seam for tests.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class Http:
     async def send(self, method: str, path: str, **options: Any) -> httpx2.Response:
         """One request with the options of httpx (`json`, `content`, `params`, `headers`); a 2xx answer, read whole."""
         async with self.stream(method, path, **options) as response:
-            await response.aread()
+            await read_whole(response)
         return response
 
     @asynccontextmanager
@@ -160,8 +162,8 @@ class Http:
     async def _refused(self, response: httpx2.Response, what: str) -> None:
         status = response.status_code
         try:
-            body = await response.aread()
-        except httpx2.RequestError:
+            body = await read_whole(response)
+        except (httpx2.RequestError, Retry):
             body = b""
         told = self._policy.words(status, body) if self._policy.words else ""
         try:
@@ -190,6 +192,18 @@ class Http:
         return error
 
 
+async def read_whole(response: httpx2.Response) -> bytes:
+    """The decompressed body, which the answer keeps. Raises Retry where it has over `LARGEST` bytes."""
+    body = bytearray()
+    async with aclosing(response.aiter_bytes()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > LARGEST:
+                raise Retry(f"{response.request.url.path}: the answer is longer than {LARGEST >> 20} MiB")
+    response._content = bytes(body)  # where `aread` puts it, which reads without limit
+    return response.content
+
+
 def raise_for(status: int, headers: Mapping[str, str], reason: str, body: bytes = b"") -> None:
     """Raise the error that a failing status stands for."""
     if status in _RETRYABLE or status >= 500:
@@ -201,16 +215,16 @@ def raise_for(status: int, headers: Mapping[str, str], reason: str, body: bytes 
 
 def retry_after(text: str, now: float) -> float | None:
     """Seconds to wait from `now` (epoch seconds), as a `Retry-After` header says in either of its forms
-    (RFC 9110, 10.2.3); at most a year, None for what cannot be read."""
+    (RFC 9110, 10.2.3); None for what cannot be read. Whoever waits has a limit."""
     text = text.strip()
     if text.isascii() and text.isdigit():
-        return min(float(text[:12]), _LONGEST_WAIT_S)
+        return float(text[:12])
     try:
         moment = parsedate_to_datetime(text)
         stamp = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     except (ValueError, IndexError, OverflowError):
         return None
-    return min(max(0.0, stamp - now), _LONGEST_WAIT_S)
+    return max(0.0, stamp - now)
 
 
 def decoded(response: httpx2.Response) -> Any:

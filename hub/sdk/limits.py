@@ -9,7 +9,10 @@ from time import monotonic, time
 
 from hub.sdk.errors import Retry
 
-_LONGEST_PAUSE_S = 3_600.0
+#: For how long a system that we ask is left alone at most, seconds, whatever it says.
+LONGEST_PAUSE_S = 3_600.0
+#: What is longer is waited for between two calls, not within one, which has a time of its own and would be given up.
+_LONGEST_SLEEP_S = 30.0
 
 
 class RateLimit:
@@ -33,9 +36,11 @@ class RateLimit:
         self._turn = asyncio.Lock()  # in order of arrival
 
     async def wait(self) -> None:
-        """Return when the next call may be made."""
+        """Return when the next call may be made. Raises Retry where the system asked to wait for over half a minute."""
         async with self._turn:
             while (pause := self._due() - self._now()) > 0:
+                if (left := self._not_before - self._now()) > _LONGEST_SLEEP_S:
+                    raise Retry("the system said that it takes no more calls for now", after=left)
                 await self._sleep(pause)
             self._calls.append(self._now())
 
@@ -46,7 +51,7 @@ class RateLimit:
             if headers.get(f"{prefix}remaining", "").strip() == "0":
                 wait = max(wait, _seconds(headers.get(f"{prefix}reset", "")))
         if wait > 0:
-            self._not_before = max(self._not_before, self._now() + min(wait, _LONGEST_PAUSE_S))
+            self._not_before = max(self._not_before, self._now() + min(wait, LONGEST_PAUSE_S))
 
     def _due(self) -> float:
         full = len(self._calls) == self._count

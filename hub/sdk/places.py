@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import IO, Any, Protocol, Self, TypeVar
 
 import asyncssh
 from pydantic import Field, PrivateAttr, SecretStr, ValidationInfo, field_validator
@@ -18,8 +20,12 @@ from hub.sdk.config import ConnectorConfig
 from hub.sdk.errors import HubError, Reject, Retry, Stop
 
 CHUNK = 256 << 10
+#: What an SFTP server says of a file or folder while it is well itself.
+_IN_ORDER = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath, asyncssh.SFTPPermissionDenied)
 #: Ends the name of a file that is being written; never listed.
 PARTIAL = ".part"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,8 @@ class Place(Protocol):
     async def listed(self, pattern: str) -> list[Found]:
         """The regular files whose names match, case and all, oldest first; also those whose names are not bare."""
 
-    def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
-        """The bytes from `offset` on, in pieces."""
+    def read(self, name: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
+        """The bytes from `offset` on, in pieces. Who stops before the end closes it (`aclosing`)."""
 
     async def write(self, name: str, chunks: AsyncIterable[bytes]) -> int:
         """Write under a temporary name, then rename, replacing what is there; the size. Nobody sees half a file."""
@@ -121,14 +127,21 @@ def checked(name: str) -> str:
 
 
 class LocalPlace:
-    """A folder on this machine. Links are not followed out of it: only regular files are seen."""
+    """A folder on this machine. Links are not followed out of it: only regular files are seen, and opened.
+
+    All that touches it is done in one thread of its own, so that a mount that is dead holds up nothing else.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="place")
+
+    async def _in_thread(self, call: Callable[..., T], *args: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *args)
 
     async def listed(self, pattern: str) -> list[Found]:
         """See `Place`."""
-        return await asyncio.to_thread(self._listed, pattern)
+        return await self._in_thread(self._listed, pattern)
 
     def _listed(self, pattern: str) -> list[Found]:
         try:
@@ -140,13 +153,17 @@ class LocalPlace:
             raise Stop("the folder may not be read: check its permissions") from None
         return sorted(found, key=_oldest_first)
 
-    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, name: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """See `Place`."""
+        path = self._folder / checked(name)
         try:
-            with (self._folder / checked(name)).open("rb") as file:
-                file.seek(offset)
-                while chunk := await asyncio.to_thread(file.read, CHUNK):
+            file = await self._in_thread(_opened, path, os.O_RDONLY)
+            try:
+                await self._in_thread(file.seek, offset)
+                while chunk := await self._in_thread(file.read, CHUNK):
                     yield chunk
+            finally:
+                self._thread.submit(file.close)  # not waited for: behind a read that hangs
         except FileNotFoundError:
             raise Reject("the file is no longer there", field="name", kind="file-gone") from None
         except OSError as error:
@@ -154,14 +171,16 @@ class LocalPlace:
 
     async def write(self, name: str, chunks: AsyncIterable[bytes]) -> int:
         """See `Place`."""
-        final, partial = self._folder / checked(name), self._folder / (name + PARTIAL)
-        size = 0
+        final, partial, size = self._folder / checked(name), self._folder / (name + PARTIAL), 0
         try:
-            with partial.open("wb") as file:
+            file = await self._in_thread(_opened, partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            try:
                 async for chunk in chunks:
-                    size += await asyncio.to_thread(file.write, chunk)
-                await asyncio.to_thread(_to_disk, file.fileno())
-            partial.replace(final)
+                    size += await self._in_thread(file.write, chunk)
+                await self._in_thread(_to_disk, file)
+            finally:
+                self._thread.submit(file.close)
+            await self._in_thread(partial.replace, final)
         except FileNotFoundError:
             raise Stop("the folder is not there: check `folder`") from None
         except OSError as error:
@@ -170,10 +189,9 @@ class LocalPlace:
 
     async def move(self, name: str, folder: str, new_name: str) -> None:
         """See `Place`."""
-        there = self._folder / checked(folder)
+        old, new = self._folder / checked(name), self._folder / checked(folder) / checked(new_name)
         try:
-            there.mkdir(exist_ok=True)
-            (self._folder / checked(name)).replace(there / checked(new_name))
+            await self._in_thread(_moved, old, new)
         except FileNotFoundError:
             raise Reject("the file is no longer there", field="name", kind="file-gone") from None
         except OSError as error:
@@ -185,7 +203,7 @@ class LocalPlace:
 
 class SftpPlace:
     """A folder over SFTP. The server is known by its key alone; a connection is opened when first needed, and anew
-    after a failure."""
+    after a call that did not come to its end: by a failure, or because its caller had waited long enough."""
 
     def __init__(self, settings: FileSettings) -> None:
         self._settings = settings
@@ -196,55 +214,44 @@ class SftpPlace:
 
     async def listed(self, pattern: str) -> list[Found]:
         """See `Place`."""
-        try:
-            entries = await (await self._open()).readdir(self._folder)
-        except (OSError, asyncssh.Error) as error:
-            raise await self._failed(error, "the folder") from None
-        seen = [(str(entry.filename), entry.attrs) for entry in entries]
+        async with self._session("the folder") as client:
+            entries = await client.readdir(self._folder)
         files = [
             Found(name, attrs.size or 0, float(attrs.mtime or 0))
-            for name, attrs in seen
+            for name, attrs in ((str(entry.filename), entry.attrs) for entry in entries)
             if _wanted(name, pattern) and stat.S_ISREG(attrs.permissions or 0)
         ]
         return sorted(files, key=_oldest_first)
 
-    async def read(self, name: str, offset: int = 0) -> AsyncIterator[bytes]:
+    async def read(self, name: str, offset: int = 0) -> AsyncGenerator[bytes, None]:
         """See `Place`."""
         path = f"{self._folder}/{checked(name)}"
-        try:
-            async with (await self._open()).open(path, "rb") as file:
-                while chunk := await file.read(CHUNK, offset):
-                    offset += len(chunk)
-                    yield chunk if isinstance(chunk, bytes) else chunk.encode()
-        except (OSError, asyncssh.Error) as error:
-            raise await self._failed(error, "the file") from None
+        async with self._session("the file") as client:
+            file = await client.open(path, "rb")
+            while chunk := await file.read(CHUNK, offset):
+                offset += len(chunk)
+                yield chunk if isinstance(chunk, bytes) else chunk.encode()
+            await file.close()
 
     async def write(self, name: str, chunks: AsyncIterable[bytes]) -> int:
         """See `Place`."""
         final, size = f"{self._folder}/{checked(name)}", 0
-        try:
-            client = await self._open()
-            async with client.open(final + PARTIAL, "wb") as file:
-                async for chunk in chunks:
-                    await file.write(chunk)
-                    size += len(chunk)
+        async with self._session("the folder") as client:
+            file = await client.open(final + PARTIAL, "wb")
+            async for chunk in chunks:
+                await file.write(chunk)
+                size += len(chunk)
+            await file.close()
             await self._rename(client, final + PARTIAL, final)
-        except (OSError, asyncssh.Error) as error:
-            raise await self._failed(error, "the folder") from None
         return size
 
     async def move(self, name: str, folder: str, new_name: str) -> None:
         """See `Place`."""
         there = f"{self._folder}/{checked(folder)}"
-        try:
-            await (await self._open()).makedirs(there, exist_ok=True)
-        except (OSError, asyncssh.Error) as error:
-            raise await self._failed(error, "the folder") from None
-        try:
-            client = await self._open()
+        async with self._session("the folder") as client:
+            await client.makedirs(there, exist_ok=True)
+        async with self._session("the file") as client:
             await self._rename(client, f"{self._folder}/{checked(name)}", f"{there}/{checked(new_name)}")
-        except (OSError, asyncssh.Error) as error:
-            raise await self._failed(error, "the file") from None
 
     async def close(self) -> None:
         """See `Place`."""
@@ -252,6 +259,25 @@ class SftpPlace:
         if connection is not None:
             connection.close()
             await connection.wait_closed()
+
+    @asynccontextmanager
+    async def _session(self, what: str) -> AsyncIterator[asyncssh.SFTPClient]:
+        """The client, for one call. Unless that ends, or the server says in good order why not, its connection is not
+        used again, and nothing in it waited for: no answer may ever come."""
+        connection, in_order = None, False
+        try:
+            client = await self._open()
+            connection = self._connection
+            yield client
+            in_order = True
+        except (OSError, asyncssh.Error) as error:
+            told, in_order = await self._told(error, what), isinstance(error, _IN_ORDER)
+            raise told from None
+        finally:
+            if connection is not None and not in_order:
+                connection.abort()
+                if self._connection is connection:
+                    self._connection = self._client = None
 
     async def _rename(self, client: asyncssh.SFTPClient, old: str, new: str) -> None:
         """Replacing what is there: in one step where the server can (OpenSSH's extension), else in two."""
@@ -269,7 +295,7 @@ class SftpPlace:
             told = self._settings
             pattern = f"[{told.sftp_host}]:{told.sftp_port}" if told.sftp_port != 22 else told.sftp_host
             key = told.sftp_private_key
-            self._connection = await asyncssh.connect(
+            connection = await asyncssh.connect(
                 told.sftp_host,
                 told.sftp_port,
                 username=told.sftp_user,
@@ -281,10 +307,15 @@ class SftpPlace:
                 connect_timeout=20,
                 keepalive_interval=15,
             )
-            self._client = await self._connection.start_sftp_client(path_errors="surrogateescape")
+            try:
+                self._client = await connection.start_sftp_client(path_errors="surrogateescape")
+            except BaseException:
+                connection.abort()
+                raise
+            self._connection = connection
             return self._client
 
-    async def _failed(self, error: Exception, what: str) -> HubError:
+    async def _told(self, error: Exception, what: str) -> HubError:
         if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
             if what == "the file":
                 return Reject("the file is no longer there", field="name", kind="file-gone")
@@ -294,7 +325,6 @@ class SftpPlace:
         if isinstance(error, asyncssh.SFTPPermissionDenied):
             told = f"{what} may not be used by this user: check its permissions"
             return Retry(told) if what == "the file" else Stop(told)  # the other files may be
-        await self.close()
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return Stop("the server's key is not the one configured: check `sftp_host_key`")
         if isinstance(error, asyncssh.PermissionDenied | asyncssh.KeyImportError):
@@ -328,5 +358,20 @@ def _wanted(name: str, pattern: str) -> bool:
     return fnmatchcase(name, pattern) and not name.startswith(".") and not name.endswith(PARTIAL)
 
 
-def _to_disk(descriptor: int) -> None:
-    os.fsync(descriptor)
+def _opened(path: Path, flags: int) -> IO[bytes]:
+    """A regular file. Raises OSError for a link, a pipe and the like, which somebody may have put in its place."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError("not a regular file")
+    return os.fdopen(descriptor, "wb" if flags & os.O_WRONLY else "rb")
+
+
+def _to_disk(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _moved(old: Path, new: Path) -> None:
+    new.parent.mkdir(exist_ok=True)
+    old.replace(new)

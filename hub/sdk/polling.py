@@ -32,10 +32,10 @@ class PollingSource(Source[C, R], Generic[C, R]):
     `fetch` gets the cursor that was committed last (None at the very first time) and returns a page. It runs on
     the event loop of the worker that holds the instance, one call at a time, and is cancelled when the instance
     moves to another worker. The page's items and its cursor are committed in one transaction, so neither skip
-    nor repeat. If `fetch` raises `Retry`, the same cursor is asked for again after `after` seconds, or after a
-    pause that grows from 1 s to 5 min; after `Stop` the instance halts until a person resumes it; anything else
-    is treated as `Retry` and told by its type. A page may repeat what earlier pages held: facts are told apart
-    by their key.
+    nor repeat. If `fetch` raises `Retry`, the same cursor is asked for again after `after` seconds, an hour at most,
+    or after a pause that grows from 1 s to 5 min; after `Stop` the instance halts until a person resumes it;
+    anything else is treated as `Retry` and told by its type. A page may repeat what earlier pages held: facts are
+    told apart by their key.
 
     `hub.sdk.paging` has the usual ways through a list; for a search by time there is `SearchSource`.
     """

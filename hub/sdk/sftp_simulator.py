@@ -22,17 +22,21 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hub.sdk.clock import Clock
 from hub.sdk.simulator import HANG, Listener, Simulator
 
-#: Faults of an SFTP server: the login is refused, the connection breaks within a file, nothing can be opened, a file
-#: may not be used, or one is moved away while the server lists the folder, which some then say is not there.
-LOGIN, CUT, BUSY, DENIED, GONE = "login refused", "connection cut", "busy", "file denied", "gone while listed"
+#: Faults of an SFTP server: the login is refused, or taken and SFTP never begins; the connection breaks within a file,
+#: nothing can be opened, a file may not be used, or one is moved away while the server lists the folder, which some
+#: then say is not there.
+LOGIN, MUTE, CUT, BUSY = "login refused", "mute", "connection cut", "busy"
+DENIED, GONE = "file denied", "gone while listed"
 
 
 class SftpSimulator(Simulator):
     """One user's folder, `/drop`, on an SFTP server with a key of its own, at `sftp_host`.
 
     `drop` leaves a file as a careful sender does, under another name first. `files` are those there, by path below
-    the folder. Faults, per read, move, login or file listed: `login refused`, `connection cut`, `busy`, `file denied`,
-    `gone while listed`, `hang`. A subclass that speaks HTTP too adds `serve_http` to its `listeners`.
+    the folder, and `clients` the connections that are open. Faults, per read, move, login or file listed: `login
+    refused`, `mute`, `connection cut`, `busy`, `file denied`, `gone while listed`, `hang`, after which the session
+    answers nothing at all while its connection stands. A subclass that speaks HTTP too adds `serve_http` to its
+    `listeners`.
     """
 
     bad_days: ClassVar[dict[str, dict[str, float]]] = {
@@ -53,6 +57,7 @@ class SftpSimulator(Simulator):
         self._home = tempfile.TemporaryDirectory(prefix="simulated-sftp-")
         self.folder = Path(self._home.name) / "drop"
         self.folder.mkdir()
+        self.clients = set[asyncssh.SSHServerConnection]()
 
     def listeners(self) -> list[Listener]:
         """SFTP."""
@@ -85,9 +90,8 @@ class SftpSimulator(Simulator):
     @asynccontextmanager
     async def serve_sftp(self, port: int) -> AsyncIterator[str]:
         """The server, at `sftp_port`."""
-        clients = set[asyncssh.SSHServerConnection]()
         server = await asyncssh.create_server(
-            lambda: _Login(self, clients),
+            lambda: _Login(self),
             self.sftp_host,
             port,
             server_host_keys=[self._key],
@@ -99,7 +103,7 @@ class SftpSimulator(Simulator):
             yield f"sftp://{self.sftp_host}:{self.sftp_port}"
         finally:
             server.close()
-            for client in list(clients):
+            for client in list(self.clients):
                 client.abort()
 
 
@@ -178,16 +182,15 @@ class FileSimulator(SftpSimulator):
 
 
 class _Login(asyncssh.SSHServer):
-    def __init__(self, simulator: SftpSimulator, clients: set[asyncssh.SSHServerConnection]) -> None:
+    def __init__(self, simulator: SftpSimulator) -> None:
         self._simulator = simulator
-        self._clients = clients
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._client = conn
-        self._clients.add(conn)
+        self._simulator.clients.add(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._clients.discard(self._client)
+        self._simulator.clients.discard(self._client)
 
     def begin_auth(self, username: str) -> bool:
         return True
@@ -206,6 +209,8 @@ class _Files(asyncssh.SFTPServer):
     ) -> None:
         super().__init__(channel, chroot=root.encode())
         self._simulator = simulator
+        if simulator.draw(MUTE):
+            asyncio.get_running_loop().call_soon(channel.pause_reading)  # it begins by reading
 
     def open(self, path: bytes, pflags: int, attrs: SFTPAttrs) -> object:
         if self._simulator.draw(BUSY):
@@ -228,6 +233,7 @@ class _Files(asyncssh.SFTPServer):
     async def read(self, file_obj: object, offset: int, size: int) -> bytes:
         fault = self._simulator.draw(CUT, HANG)
         if fault == HANG:
+            self.channel.pause_reading()
             await asyncio.Event().wait()
         if fault == CUT:
             self.channel.get_connection().abort()

@@ -21,6 +21,7 @@ import structlog
 
 from hub.sdk.connector import Connector
 from hub.sdk.errors import HubError, Retry, Stop
+from hub.sdk.limits import LONGEST_PAUSE_S
 from hub.stream import failpoints, topics
 from hub.stream.conditions import Oversight
 from hub.stream.reading import KafkaLog, Log
@@ -300,7 +301,8 @@ class Instances:
                 continue
             except Exception as error:  # noqa: BLE001 - one instance's fault must not stop the others
                 reason = _reason(error, work.patience)
-                wait = (error.after if isinstance(error, Retry) else None) or pause
+                asked = error.after if isinstance(error, Retry) else None
+                wait = min(asked or pause, LONGEST_PAUSE_S)
                 log.warning("poller-retries", instance=desk.key, reason=reason, seconds=round(wait, 1))
                 pause = min(pause * 2, _LONGEST_PAUSE)
                 desk.health.error = reason

@@ -7,7 +7,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -40,13 +40,14 @@ class Spool:
         self._folder.mkdir(parents=True, exist_ok=True)
         path, digest, size = self._folder / "file", hashlib.sha256(), 0
         with path.open("wb") as file:
-            async for chunk in place.read(found.name):
-                size += len(chunk)
-                if size > found.size:
-                    break
-                await asyncio.to_thread(file.write, chunk)
-                digest.update(chunk)
-                progress()
+            async with aclosing(place.read(found.name)) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if size > found.size:
+                        break
+                    await asyncio.to_thread(file.write, chunk)
+                    digest.update(chunk)
+                    progress()
         if size != found.size:
             raise Retry("the file changed while it was fetched")
         return Dropped(found.name, datetime.fromtimestamp(found.modified, UTC), digest.hexdigest()), path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,15 +35,15 @@ CHANGED, DISQUALIFIED, EXPIRED = (
 class Council:
     """A council that asks every night; `heard` are the events of one night as (reference, type)."""
 
-    def __init__(self, dvla: DvlaSimulator) -> None:
-        self.dvla = dvla
+    def __init__(self, dvla: DvlaSimulator, page_size: int = 2) -> None:
+        self.dvla, self.page_size = dvla, page_size
         self.cursor: str | None = None
         self.raw: list[dict[str, Any]] = []
         self.set_aside: list[tuple[str, str]] = []
         self.source = self.worker()
 
     def worker(self) -> Drivers:
-        settings = self.dvla.config() | {"page_size": 2}
+        settings = self.dvla.config() | {"page_size": self.page_size}
         config = Config(_env_prefix="HUB_TEST_DVLA_", **settings)  # type: ignore[call-arg]
         return Drivers(INSTANCE, config, self.dvla.clock)
 
@@ -66,10 +67,10 @@ class Council:
 
 
 @asynccontextmanager
-async def at_work() -> AsyncIterator[tuple[DvlaSimulator, Council]]:
+async def at_work(page_size: int = 2) -> AsyncIterator[tuple[DvlaSimulator, Council]]:
     dvla = DvlaSimulator(SteppedClock(NIGHT))
     async with dvla.serve():
-        council = Council(dvla)
+        council = Council(dvla, page_size)
         yield dvla, council
         await council.source.close()
 
@@ -242,16 +243,47 @@ async def test_a_number_that_is_none_is_not_asked_for_and_one_that_is_unknown_on
         assert dvla.enquiries[dvla.numbers["TAXI-2"]] == 33 + 1
 
 
-async def test_a_driver_for_whom_dvla_fails_does_not_hold_up_the_others() -> None:
+@pytest.mark.parametrize(
+    "curse",
+    [500, 502, 504, b'{"driver": {', b"", b"[]"],
+    ids=["500", "502", "504", "half an answer", "nothing", "a list"],
+)
+@pytest.mark.parametrize("place", [0, 1, -1])
+async def test_a_driver_for_whom_dvla_fails_does_not_hold_up_the_others(
+    curse: int | bytes, place: int
+) -> None:
     async with at_work() as (dvla, council):
         drivers = [dvla.license_driver() for _ in range(4)]
         await council.night()
-        dvla.cursed = {dvla.numbers[drivers[0]]}
+        dvla.cursed = {dvla.numbers[drivers[place]]: curse}
         for driver in drivers:
             dvla.endorse(driver)
-        assert await council.night() == [(driver, CHANGED) for driver in drivers[1:]]
-        dvla.cursed = set()
+        odd = drivers[place]
+        assert await council.night() == [(driver, CHANGED) for driver in drivers if driver != odd]
+        dvla.cursed = {}
+        assert await council.night() == [(odd, CHANGED)]
+
+
+async def test_drivers_at_the_end_of_the_list_for_whom_dvla_fails_are_asked_for_once_more_and_left() -> None:
+    async with at_work(page_size=3) as (dvla, council):
+        drivers = [dvla.license_driver() for _ in range(4)]
+        await council.night()
+        dvla.cursed = {dvla.numbers[driver]: 502 for driver in drivers[-2:]}  # a page of their own
+        dvla.enquiries.clear()
+        dvla.endorse(drivers[0])
         assert await council.night() == [(drivers[0], CHANGED)]
+        assert [dvla.enquiries[dvla.numbers[driver]] for driver in drivers] == [1, 1, 2, 2]
+
+
+async def test_while_dvla_fails_for_all_only_a_few_are_asked_for() -> None:
+    async with at_work(page_size=50) as (dvla, council):
+        dvla.license_driver("A", number="not a number")  # which says nothing of DVLA
+        for _ in range(30):
+            dvla.license_driver()
+        dvla.cursed = dict.fromkeys(dvla.drivers, 502)
+        with pytest.raises(Retry, match="502"):
+            await council.night()
+        assert dvla.enquiries.total() <= 5
 
 
 async def test_a_failure_of_all_is_a_bad_moment_and_loses_nothing() -> None:
@@ -284,6 +316,28 @@ async def test_an_enquiry_that_was_paid_for_is_not_made_again_because_the_next_o
         council.cursor = page.next
         assert await council.night() == []
         assert set(dvla.enquiries.values()) == {1}
+
+
+async def test_a_long_wait_that_dvla_asks_for_keeps_what_was_paid_for_and_is_told() -> None:
+    async with at_work() as (dvla, council):
+        dvla.disqualify(dvla.license_driver("TAXI-0"), None)
+        dvla.resets_in = 600
+        async with asyncio.timeout(10):
+            page = await council.source.fetch(None)
+            assert ([item["licence_reference"] for item in page.items], page.more) == (["TAXI-0"], True)
+            with pytest.raises(Retry) as caught:
+                await council.source.fetch(page.next)
+        assert caught.value.after == pytest.approx(600, abs=30)
+        assert dvla.enquiries.total() == 1
+
+
+async def test_a_list_that_no_cursor_holds_halts_the_instance_before_anybody_is_paid_for() -> None:
+    async with at_work() as (dvla, council):
+        rows = [f"TAXI-{number:05},SAMPL801155AX000" for number in range(60_000)]
+        dvla.list_file.write_text("\n".join(["licence_reference,driving_licence_number", *rows]))
+        with pytest.raises(Stop, match="60000 drivers"):
+            await council.night()
+        assert not dvla.enquiries
 
 
 async def test_the_token_is_asked_for_anew_when_it_ends_and_sent_as_it_is() -> None:

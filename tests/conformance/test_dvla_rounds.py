@@ -52,3 +52,9 @@ def test_between_two_rounds_only_those_on_the_list_are_remembered(drivers: set[s
     ended = at.ended(dict.fromkeys(drivers, ""))
     assert set(ended.known) == drivers
     assert Round.of(ended.text(), NIGHT).at == NIGHT.isoformat()
+
+
+def test_a_round_over_fifty_thousand_drivers_has_room_whatever_dvla_answers() -> None:
+    drivers = {f"TAXI-{number:05}": "" for number in range(50_000)}
+    Round.of(None, NIGHT).require_room(drivers)
+    Round(at=NIGHT.isoformat(), known=dict.fromkeys(drivers, "?2026-03-02abcdefgh")).require_room(drivers)

@@ -107,7 +107,7 @@ def test_no_other_answer_says_anything_about_the_whole_subscription(status: int)
         ("-5", None),
         ("1.5", None),
         ("\u0662", None),
-        ("9" * 400, 366 * 86_400.0),
+        ("9" * 400, 999_999_999_999.0),
         ("Tue, 99 Nov 2023 22:14:20 GMT", None),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx2
@@ -25,6 +25,7 @@ from hub.sdk import (
     hmac_of,
     jwt_expiry,
 )
+from hub.sdk.http import LARGEST
 
 SECRET = SecretStr("a secret that nobody may see")
 
@@ -110,6 +111,27 @@ async def test_a_token_that_was_withdrawn_is_asked_for_anew_once() -> None:
     system.valid = "another"
     await http.get_json("/x")
     assert len(system.logins) == 2
+
+
+async def endless() -> AsyncIterator[bytes]:
+    for _ in range(2 * LARGEST >> 20):
+        yield b" " * (1 << 20)
+    pytest.fail("it was read on and on")
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 503])
+async def test_neither_a_login_nor_a_refused_token_is_read_without_end(status: int) -> None:
+    system = System()
+    system.login_answers = [httpx2.Response(status, content=endless())]
+    with pytest.raises(Stop if status in (400, 401) else Retry):
+        await client(system, oauth()).get_json("/x")
+
+    def refusing(request: httpx2.Request) -> httpx2.Response:
+        return system(request) if request.url.path == "/token" else httpx2.Response(401, content=endless())
+
+    http = Http("http://system", auth=oauth(), transport=httpx2.MockTransport(refusing))
+    with pytest.raises(Retry, match="longer than 16 MiB"):
+        await http.get_json("/x")
 
 
 async def test_a_system_that_refuses_every_token_stops_the_instance() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import zlib
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -9,6 +12,7 @@ import httpx2
 import pytest
 
 from hub.sdk import Http, Refused, Reject, Retry, Stop
+from hub.sdk.http import LARGEST
 
 
 def answering(status: int = 200, **answer: object) -> Http:
@@ -70,3 +74,31 @@ async def test_an_answer_that_is_not_json_is_retried(body: bytes) -> None:
 async def test_an_answer_that_cannot_be_unpacked_is_retried() -> None:
     with pytest.raises(Retry):
         await answering(content=b"not gzip", headers={"Content-Encoding": "gzip"}).get_json("/x")
+
+
+async def endless(compressed: bool) -> AsyncIterator[bytes]:
+    """More than anybody may read; compressed, a hundredth of it is too much already."""
+    packed, most = zlib.compressobj(wbits=31), LARGEST // 100 if compressed else 2 * LARGEST
+    sent = 0
+    while sent < most:
+        piece = packed.compress(b" " * (1 << 20)) if compressed else b" " * (1 << 20)
+        sent += len(piece)
+        yield piece
+    pytest.fail("it was read on and on")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize(("status", "error"), [(200, Retry), (400, Refused), (401, Stop), (503, Retry)])
+async def test_an_answer_without_end_is_given_up_and_its_status_still_counts(
+    compressed: bool, status: int, error: type[Exception]
+) -> None:
+    headers = {"Content-Encoding": "gzip"} if compressed else {}
+    http = answering(status, content=endless(compressed), headers=headers)
+    with pytest.raises(error, match="longer than 16 MiB" if status == 200 else str(status)):
+        await http.get_json("/x")
+
+
+async def test_an_answer_of_the_largest_size_is_read_compressed_or_not() -> None:
+    body = b'"' + b"x" * (LARGEST - 2) + b'"'
+    for content, headers in ((body, {}), (gzip.compress(body), {"Content-Encoding": "gzip"})):
+        assert len(await answering(content=content, headers=headers).get_json("/x")) == LARGEST - 2

@@ -63,6 +63,18 @@ async def test_what_the_system_says_of_its_limit_is_heeded(
     assert hand.at - 1000.0 == pytest.approx(waits)
 
 
+async def test_a_long_wait_is_left_to_the_hub_and_not_slept_through_within_a_call() -> None:
+    hand = Hand()
+    limit = RateLimit(100, now=hand.now, sleep=hand.sleep)
+    limit.heard({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "600"})
+    with pytest.raises(Retry) as caught:
+        await limit.wait()
+    assert caught.value.after == pytest.approx(600)
+    hand.at += 590
+    await limit.wait()
+    assert hand.at - 1000.0 == pytest.approx(600)
+
+
 def test_a_system_that_fails_on_and_on_is_left_in_peace_and_then_tried_by_one() -> None:
     hand = Hand()
     breaker = Breaker(failures=3, rest_s=30.0, now=hand.now)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from hub.events.generated.payments import PaymentCreated
-from hub.sdk import ConnectorConfig, Instance, Page, PollingSource
+from hub.sdk import ConnectorConfig, Instance, Page, PollingSource, Retry
 from hub.stream import topics
 from hub.stream.conditions import Conditions, Oversight
 from hub.stream.controls import Controls
@@ -169,6 +169,22 @@ async def test_a_cursor_that_does_not_say_whether_its_round_was_over_is_gone_on_
     stored = b'{"cursor":"1","polled_at":%d}' % time()  # as the hub wrote it before
     await memory.commit([Output(topics.CONNECTORS, source.key.encode(), stored, [], 0)], PLACE)
     assert await asked(memory, source) == ["1"]
+
+
+class Busy(Rounds):
+    """Asks to be left alone for a year."""
+
+    async def fetch(self, cursor: str | None) -> Page:
+        raise Retry("busy", after=366 * 24 * HOUR)
+
+
+async def test_a_source_that_asks_to_be_left_alone_is_asked_again_within_the_hour() -> None:
+    kafka, source = Kafka(), Busy()
+    kafka.answers.set()
+    async with at_work(kafka, source) as instances:
+        health = instances.health[source.key]
+        await until(lambda: health.next_at > time() + HOUR / 2)
+        assert health.next_at <= time() + HOUR
 
 
 @pytest.mark.parametrize(("ago", "rest"), [(2 * HOUR, 0), (HOUR / 4, HOUR * 3 / 4), (-HOUR, HOUR)])
