@@ -160,6 +160,8 @@ def _write(plan: Plan, path: Path) -> None:
     else:
         text = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
     path.touch(mode=0o600)
+    if path.is_file():
+        path.chmod(0o600)  # it may have been there, and what fields held is personal data
     path.write_text(text)
 
 

@@ -139,7 +139,9 @@ async def search_events(
 
 
 @router.get("/events/tail")
-async def tail_events(state: Operator, after: int = -1, limit: int = 500) -> Any:
+async def tail_events(
+    state: Operator, after: int = -1, limit: Annotated[int, Query(ge=1, le=1000)] = 500
+) -> Any:
     """What happened after step `after`; -1 starts now."""
     return msgspec.to_builtins(await asyncio.to_thread(state.journal.tail, after, limit))
 

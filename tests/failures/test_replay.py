@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from hub.cli import replay
 from hub.cli.main import app
 from hub.events.kafka import header
 from hub.registry import lock
 from hub.stream.reading import read_all
-from hub.stream.replay import may_apply
+from hub.stream.replay import Asked, Plan, may_apply
 from hub.testing.live import LiveHub, live_hub, until, write_config
 
 PARTY = "E08000025"
@@ -122,6 +123,15 @@ def test_a_plan_says_field_by_field_what_a_mended_mapping_changes_and_sends_noth
     assert plan["items"][0]["changes"] == [{"field": "amount", "before": 1_000, "after": 2_000}]
     assert "    - 1000\n    + 2000" in said
     assert len(inbox(replayed)) == before
+
+
+def test_a_plan_is_for_its_owner_alone_though_its_file_was_there_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    path.write_text("{}")
+    path.chmod(0o644)
+    asked = Asked(source="events", since=0, until=1)
+    replay._write(Plan(id="1", made_at=0, asked=asked, read=0, items=()), path)
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_what_the_running_routes_make_otherwise_than_planned_is_not_sent(

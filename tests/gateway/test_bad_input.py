@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 
+from hub.gateway.client import ClientError
 from hub.stream.reading import read_all
 from hub.testing.live import LiveHub, until
 
@@ -109,6 +110,12 @@ def test_nothing_is_read_of_who_is_not_the_operator(hub: LiveHub) -> None:
     for credentials in (b"", b"authorization: Bearer wrong\r\n"):
         with _line(hub, b"/v1/subscriptions", credentials + b"content-length: 104857600\r\n") as line:
             assert b" 401 " in line.recv(1024), "though no byte of the body was sent"
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 1001])
+def test_nobody_is_told_more_steps_at_once_than_a_thousand(hub: LiveHub, limit: int) -> None:
+    with pytest.raises(ClientError, match="limit"):
+        hub.client.get("/v1/events/tail", after=0, limit=limit)
 
 
 def test_a_body_over_the_limit_of_the_api_is_413_before_it_is_read_whole(hub: LiveHub) -> None:
