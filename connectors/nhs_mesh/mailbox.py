@@ -9,10 +9,13 @@ import gzip
 import json
 import platform
 import re
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
+
+import httpx2
 
 from connectors.nhs_mesh.config import Config
 from hub.sdk import (
@@ -47,7 +50,7 @@ def open_mesh(config: Config, clock: Clock) -> Http:
         tls = client_certificate(config.client_certificate, config.client_key, config.authority)
     return Http(
         config.base_url,
-        headers={"Accept": "application/vnd.mesh.v2+json"},
+        headers={"Accept": "application/vnd.mesh.v2+json", "Accept-Encoding": "gzip"},
         auth=MeshToken(
             config.mailbox, config.password, config.shared_key, now=lambda: clock.now().timestamp()
         ),
@@ -94,7 +97,7 @@ class MeshMailbox(Mailbox):
         return Inbox(ids, full=len(ids) >= MOST or bool((told.get("links") or {}).get("next")))
 
     async def download(self, message_id: str) -> AsyncIterator[bytes]:
-        """The bytes, chunk by chunk. `Retry` for a chunk that is missing or not the one that was asked for."""
+        """The bytes, chunk by chunk. `Retry` for a chunk that is missing, cut off or not the one that was asked for."""
         number, total = 1, 1
         while number <= total:
             place = f"{self._root}/inbox/{quote(message_id, safe='')}" + (f"/{number}" if number > 1 else "")
@@ -108,7 +111,7 @@ class MeshMailbox(Mailbox):
                         raise Retry(f"MESH gave another chunk than number {number}")
                     if number == 1:
                         self.headers = {message_id: {k: v for k, v in told.items() if k.startswith("mex-")}}
-                    async for piece in answer.aiter_bytes():
+                    async for piece in _complete(answer):
                         yield piece
             except Refused as refused:
                 if number > 1 and refused.status in _GONE:
@@ -189,6 +192,32 @@ class MeshMailbox(Mailbox):
             raise
         status = str(told.get("status") or "").lower()
         return {"message_id": told.get("messageId") or told.get("message_id"), "status": status}
+
+
+async def _complete(answer: httpx2.Response) -> AsyncIterator[bytes]:
+    """A chunk, decompressed. Raises Retry unless it has come to its end: a message that is cut off may well parse."""
+    if not {"content-length", "transfer-encoding"} & set(answer.headers):
+        raise Retry("the answer does not say where it ends")
+    encoding = answer.headers.get("content-encoding", "identity").lower()
+    if encoding == "identity":
+        async for piece in answer.aiter_raw():
+            yield piece
+        return
+    if encoding != "gzip":
+        raise Retry("the chunk is compressed as MESH does not")
+    member = zlib.decompressobj(wbits=31)
+    try:
+        async for piece in answer.aiter_raw():  # of 64 KiB at most, so a thousand times that unpacked
+            packed = piece
+            while packed:
+                if member.eof:  # of one member of several (RFC 1952, 2.2)
+                    member = zlib.decompressobj(wbits=31)
+                yield member.decompress(packed)
+                packed = member.unused_data
+    except zlib.error:
+        raise Retry("the chunk cannot be decompressed") from None
+    if not member.eof:
+        raise Retry("the chunk is cut off")
 
 
 def _range(text: str) -> tuple[int, int]:

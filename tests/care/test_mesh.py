@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from pydantic import SecretStr, ValidationError
 
 from connectors.care_messages.samples import DESK, WARD, Conversation
 from connectors.nhs_mesh.connector import MeshLetters, MeshPartner
-from connectors.nhs_mesh.mailbox import codes
+from connectors.nhs_mesh.mailbox import MeshMailbox, codes
 from connectors.nhs_mesh.simulator import OURS, THEIRS, MeshSimulator
 from hub.events.generated.care import ReferralRequested, ReferralUndelivered
-from hub.sdk import Event, MeshToken, Reject, Retry, Stop
+from hub.sdk import Event, Http, MeshToken, Reject, Retry, Stop
 from hub.sdk.clock import SteppedClock
 from hub.sdk.facts import to_event
 from tests.care.conftest import event_of, made
@@ -174,6 +176,53 @@ async def test_a_message_that_cannot_be_fetched_whole_stays_where_it_is(
     mesh.have("a good day")
     assert posted.status == "accepted"
     assert len(await fetched(source, posted.message_id)) > 700
+    await source.close()
+
+
+@pytest.mark.parametrize("chunk_bytes", [0, 700])
+async def test_a_message_whose_last_bytes_are_missing_is_not_taken_for_a_whole_one(
+    mesh: MeshSimulator, chunk_bytes: int
+) -> None:
+    body = Conversation(mesh.clock.now()).hl7("ref_i12")
+    posted = mesh.post(body, chunk_bytes)
+    whole = dict(posted.chunks)
+    source = made(MeshLetters, mesh)
+    for number, packed in whole.items():
+        for missing in (1, 9, len(packed) // 2):
+            posted.chunks = whole | {number: packed[:-missing]}
+            with pytest.raises(Retry, match="cut off"):
+                await fetched(source, posted.message_id)
+    posted.chunks = whole
+    assert await fetched(source, posted.message_id) == body
+    await source.close()
+
+
+async def test_a_message_that_was_compressed_in_several_parts_is_whole(mesh: MeshSimulator) -> None:
+    body = Conversation(mesh.clock.now()).hl7("ref_i12")
+    posted = mesh.post(body)
+    posted.chunks = {1: gzip.compress(body[:100]) + gzip.compress(body[100:]) + gzip.compress(b"")}
+    source = made(MeshLetters, mesh)
+    assert await fetched(source, posted.message_id) == body
+    await source.close()
+
+
+async def test_an_answer_that_does_not_say_where_it_ends_is_not_taken_for_whole() -> None:
+    def answer(request: httpx2.Request) -> httpx2.Response:  # as a proxy that speaks HTTP/1.0
+        return httpx2.Response(200, headers={"mex-messageid": "M1"}, stream=httpx2.ByteStream(b"MSH|^~"))
+
+    config = made(MeshLetters, MeshSimulator()).config
+    http = Http("http://mesh", transport=httpx2.MockTransport(answer))
+    with pytest.raises(Retry, match="where it ends"):
+        [piece async for piece in MeshMailbox(http, config, SteppedClock()).download("M1")]
+
+
+async def test_a_chunk_that_is_compressed_in_another_way_than_mesh_does_is_not_landed_as_it_is(
+    mesh: MeshSimulator,
+) -> None:
+    posted = mesh.post(b"x", **{"content-encoding": "br"}, compress=False)
+    source = made(MeshLetters, mesh)
+    with pytest.raises(Retry, match="compressed"):
+        await fetched(source, posted.message_id)
     await source.close()
 
 
