@@ -168,6 +168,6 @@ def named(error: KafkaError | KafkaException) -> str:
     if isinstance(error, InvalidTimestampError):
         return (
             "InvalidTimestampError: is the clock here right?"
-            " Kafka takes none that is an hour ahead of its own, or a day behind"
+            " Kafka takes none that is an hour ahead of its own, or far behind"
         )
     return str(error.args[0].name()) if isinstance(error, KafkaException) else type(error).__name__

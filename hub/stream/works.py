@@ -37,11 +37,11 @@ def works(
 
 def nobody_takes(subscriptions: Subscriptions, loaded: Loaded) -> Callable[[DeadLetter], str]:
     """Why nobody would take a dead letter that was sent again, or nothing where somebody would."""
-    fleet, parties = loaded.fleet, loaded.settings.config.parties
+    fleet = loaded.fleet
     sinks = {recipient_of(sink) for member in fleet.members.values() for sink in member.sinks}
     routes = {compiled.route.name for compiled in loaded.routes}
-    read = {topics.raw(name) for name in fleet.connectors}
-    read |= {topics.events(name) for name in loaded.domains} | {topics.inbox(party) for party in parties}
+    declared = topics.declare(loaded.settings.config, fleet.connectors, loaded.domains)
+    read = {topic.name for topic in declared}
 
     def receives(recipient: str) -> bool:
         subscription = subscriptions.get(recipient)

@@ -48,19 +48,24 @@ class Copy:
 
     def set_aside(self, batch: Batch, reject: Reject) -> list[Output]:
         (record,) = batch.records
-        letter = DeadLetter(
-            stage=self.name,
-            reason=reject.reason,
-            reason_class=reject.kind,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            at=0,
-        )
-        return dead_letter_outputs(record, letter)
+        return dead_letter_outputs(record, letter_of(record, self.name, reject))
 
     def forget(self, batches: Iterable[Batch]) -> None:
         """Nothing is kept."""
+
+
+def letter_of(record: Record, stage: str, reject: Reject, subject: str = "") -> DeadLetter:
+    """The dead letter of a record, at no time."""
+    return DeadLetter(
+        stage=stage,
+        reason=reject.reason,
+        reason_class=reject.kind,
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at=0,
+        subject=subject,
+    )
 
 
 class Pair:

@@ -19,6 +19,7 @@ from hub.stream.records import MAX_BYTES, Batch, Fence, Output, Outputs, Positio
 from hub.stream.runner import StageRunner
 from hub.stream.stage import Entries, dead_letter_outputs
 from hub.stream.verdicts import Refused
+from tests.stream.copying import letter_of
 
 BATCH = Batch("raw.x", 0, [Read("raw.x", 0, 7, 0, b"key", b"bad", [])], Fence("hub", 1, "member"))
 
@@ -82,16 +83,7 @@ class Marking(Stage):
         subject = (record.key or b"").decode()
         accepted = Entries(stage="accept", outcome="accepted")
         accepted.add(record, event_id="raw-7", subject=subject)
-        letter = DeadLetter(
-            stage=self.name,
-            reason=reject.reason,
-            reason_class=reject.kind,
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            at=0,
-            subject=subject,
-        )
+        letter = letter_of(record, self.name, reject, subject)
         mark = Output(topics.SEEN, b"mark", b"")
         return [*accepted.outputs(batch.place), mark, *dead_letter_outputs(record, letter)]
 

@@ -320,22 +320,28 @@ def test_nothing_leaves_while_the_instance_is_paused(registry: Registry, simulat
     simulate(run())
 
 
+async def applied_by_a_worker_that_died(one: World, system: System, count: int) -> list[str]:
+    """Ids of events that the system has, of which no note was written."""
+    system.loses_answers = True
+    worker = await one.worker().__aenter__()
+    await one.ready()
+    await asyncio.sleep(120)
+    sent = [one.put(f"P-{number}").envelope.id for number in range(count)]
+    await until(lambda: len(system.booked) == count, 2)
+    await worker.kill()
+    system.loses_answers = False
+    return sent
+
+
 def test_a_worker_that_dies_between_the_answer_and_the_note_leads_to_no_second_effect(
     registry: Registry, simulate: Simulate
 ) -> None:
     async def run() -> None:
         one, system = world(registry)
-        system.loses_answers = True
-        worker = await one.worker().__aenter__()
-        await one.ready()
-        await asyncio.sleep(120)
-        sent = [one.put(f"P-{number}") for number in range(5)]
-        await until(lambda: len(system.booked) == 5, 2)
-        await worker.kill()
-        system.loses_answers = False
+        sent = await applied_by_a_worker_that_died(one, system, 5)
         async with one.worker():
             await until(lambda: len(one.kafka.receipts) == 5, 60)
-        assert sorted(key for _, key in system.booked) == sorted(event.envelope.id for event in sent)
+        assert sorted(key for _, key in system.booked) == sorted(sent)
         assert sorted(system.asked) == [f"P-{number}" for number in range(5)]
 
     simulate(run())
@@ -346,21 +352,14 @@ def test_nor_does_it_where_the_next_worker_cannot_read_the_inbox_for_minutes(
 ) -> None:
     async def run() -> None:
         one, system = world(registry)
-        system.loses_answers = True
-        worker = await one.worker().__aenter__()
-        await one.ready()
-        await asyncio.sleep(120)
-        sent = one.put("P-0")
-        await until(lambda: len(system.booked) == 1, 2)
-        await worker.kill()
-        system.loses_answers = False
+        (sent,) = await applied_by_a_worker_that_died(one, system, 1)
         unread = one.kafka.logs.pop(("inbox.x", 0))
         async with one.worker():
             await asyncio.sleep(300)
             one.kafka.logs["inbox.x", 0] = unread
             one.tell()
             await until(lambda: len(one.kafka.receipts) == 1, 60)
-        assert system.booked == [("P-0", sent.envelope.id)]
+        assert system.booked == [("P-0", sent)]
 
     simulate(run())
 
