@@ -71,6 +71,7 @@ def worker(
     allow_files()  # each attempt under way is a connection, and those that hang are many at once
     Pulse().start()  # what goes wrong inside is the watchdog's to see
 
+    import structlog
     import uvloop
 
     from hub.loading import load_hub
@@ -80,28 +81,26 @@ def worker(
     kafka = kafka or await_go()
 
     async def work() -> None:
-        one = Worker(loaded, kafka, data_dir, name, roles)
-        running = asyncio.create_task(one.run(say_ready))
-
-        def stop() -> None:
-            running.cancel()
-            end_within(STOP_S + 0.5)
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop)
         try:
+            running = asyncio.create_task(Worker(loaded, kafka, data_dir, name, roles).run(say_ready))
+
+            def stop() -> None:
+                running.cancel()
+                end_within(STOP_S + 0.5)
+
+            for number in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(number, stop)
             await running
         except asyncio.CancelledError:
             # What could end in order has; a call that still waits for Kafka must not keep us.
             os._exit(0)
+        except BaseException:  # noqa: BLE001 - told, and the process ends
+            structlog.get_logger().exception("worker-died", worker=name)
+            os._exit(
+                1
+            )  # loudly, and at once: tasks and threads of a broken worker must not keep it half alive
 
-    try:
-        uvloop.run(work())
-    except BaseException:  # noqa: BLE001 - told, and the process ends
-        import structlog
-
-        structlog.get_logger().exception("worker-died", worker=name)
-        os._exit(1)  # loudly, and at once: threads of a broken worker must not keep it half alive
+    uvloop.run(work())
 
 
 def prepare(kafka: Kafka = "", config: Config = CONFIG) -> None:
