@@ -66,8 +66,11 @@ class Postgres:
             connection.execute(statement.encode())
 
     def clear(self) -> None:
-        """Nothing is left of what was in its database."""
-        self.execute("DROP SCHEMA public CASCADE")
+        """Nothing is left of what was in its database, once it does not choose us to break a deadlock."""
+        while True:
+            with suppress(psycopg.errors.DeadlockDetected):
+                self.execute("DROP SCHEMA public CASCADE")
+                break
         self.execute("CREATE SCHEMA public")
 
     def stop(self) -> None:
