@@ -96,9 +96,8 @@ def worker(
             os._exit(0)
         except BaseException:  # noqa: BLE001 - told, and the process ends
             structlog.get_logger().exception("worker-died", worker=name)
-            os._exit(
-                1
-            )  # loudly, and at once: tasks and threads of a broken worker must not keep it half alive
+            # Loudly, and at once: tasks and threads of a broken worker must not keep it half alive.
+            os._exit(1)
 
     uvloop.run(work())
 
