@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from hub.events.envelope import SPEC_VERSION, Event
 from hub.events.fault import is_a_fault
-from hub.events.heads import Heads, one_by_one, onward
+from hub.events.heads import FEW, Heads, one_by_one, onward
 from hub.events.kafka import Headers, from_headers, to_headers
 from hub.registry.codec import CodecError, decode, encode
 from hub.registry.columnar import apart, decode_batch, encode_batch, encoded
@@ -264,6 +264,8 @@ def _by_type(heads: Heads, without: set[int]) -> dict[str, Sequence[int]]:
 def _results(jobs: Sequence[_Job]) -> list[pl.DataFrame]:
     """What each mapping gives; all in one go, since beginning costs more than a small batch does."""
     try:
+        if all(job.frame.height < FEW for job in jobs):
+            return [job.compiled.at_once(job.frame) for job in jobs]
         return pl.collect_all([job.compiled.query(job.frame) for job in jobs])
     except BaseException as error:
         if not is_a_fault(error):

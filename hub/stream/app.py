@@ -10,7 +10,9 @@ import faust
 from faust.transport.drivers import TRANSPORTS
 from mode.utils.queues import ThrowableQueue
 
+from hub.stream import pace
 from hub.stream.records import Batch, Place
+from hub.stream.runner import StageRunner
 
 
 class Agent(Protocol):
@@ -86,6 +88,10 @@ def make_app(servers: str, work_dir: Path, agents: Mapping[Agent, Sequence[str]]
     app.fetch_min_bytes = 1
     #: Topics of which nothing is waited for, which under load are read once a second; likewise.
     app.seldom = frozenset()
+    #: Seconds between two fetches under load; likewise.
+    app.gather_s = pace.GATHER_S
+    #: What a fetch waits for.
+    app.occupied = [runner.occupied for runner in agents if isinstance(runner, StageRunner)]
     app.agent_for = {topic: runner.name for runner, names in agents.items() for topic in names}
     for runner, names in agents.items():
         channel = app.topic(*names, value_serializer="raw", key_serializer="raw", acks=False)

@@ -31,7 +31,7 @@ class Ingest:
                 **reaching(servers),
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 10,  # each request costs Kafka as much as ten records
+                "linger.ms": 3,  # each record waits for it, and a request costs Kafka as much as ten records
                 "delivery.timeout.ms": int(timeout * 1000),
                 "partitioner": "murmur2_random",
                 "message.max.bytes": MAX_BYTES,

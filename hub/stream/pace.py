@@ -1,22 +1,28 @@
-"""How often a broker is asked for records, and for which."""
+"""How often a broker is asked for records, for which, and when."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Set
+from contextlib import suppress
 from typing import TypeVar
 
 P = TypeVar("P")
 
-#: Seconds between two fetches of one broker under load, and how many it is asked at once after a pause.
-GATHER_S, AT_ONCE = 0.035, 6
+#: Seconds between two fetches of one broker under load: where each leads to a transaction, and where what comes was
+#: gathered by whoever wrote it.
+GATHER_S, GATHERED_S = 0.04, 0.012
+
+#: How many fetches a broker is asked at once after a pause.
+AT_ONCE = 6
 
 #: How often what is read `seldom` is asked for under load, seconds.
 SELDOM_S = 1.0
 
 
 class Pace:
-    """Under load a broker is asked every `GATHER_S` and no more often, and for topics that are `seldom` once a second.
+    """Under load a broker is asked every `gather_s` and no more often, and for topics that are `seldom` once a second.
 
     Every fetch asks for every partition, some 40 µs of work here and there for each, and mostly brings a record or
     two, which then lead to a transaction of their own: so a busy hub would spend itself on asking. After a pause a
@@ -24,18 +30,70 @@ class Pace:
     topics that are read seldom, every record that comes in them has Kafka look at all the others again.
     """
 
-    def __init__(self, seldom: Set[str]) -> None:
+    def __init__(self, seldom: Set[str], gather_s: float) -> None:
         self._seldom = seldom
+        self._gather_s = gather_s
         self._due: dict[int, float] = {}
         self._asked_for_all: dict[int, float] = defaultdict(lambda: -SELDOM_S)
 
     def next(self, node: int, topics: list[tuple[str, P]], now: float) -> tuple[float, list[tuple[str, P]]]:
         """In how many seconds to ask the broker `node`, and for which of `topics`, one at least if there are any."""
-        due = max(self._due.get(node, 0.0), now - AT_ONCE * GATHER_S)
-        self._due[node] = due + GATHER_S
+        due = max(self._due.get(node, 0.0), now - AT_ONCE * self._gather_s)
+        self._due[node] = due + self._gather_s
         busy = due > now
         hurried = [one for one in topics if one[0] not in self._seldom]
         if hurried and busy and now < self._asked_for_all[node] + SELDOM_S:
             return due - now, hurried
         self._asked_for_all[node] = now
         return max(due - now, 0.0), topics
+
+
+#: Records of a turn at most whose end a fetch waits for; with more the stage is better fed meanwhile.
+_FEW = 256
+
+#: Seconds that a fetch waits at most: the same one may be for other stages, too.
+_PATIENCE_S = 0.1
+
+
+class Occupied:
+    """Whether a stage is at work on a few records, so that what is fetched now would only wait for it.
+
+    Fetched when the stage is free it is more, and as soon through. Told on one event loop, waited for on another.
+    """
+
+    def __init__(self) -> None:
+        self._few = False
+        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+
+    def begin(self, records: int) -> None:
+        """A turn over so many records."""
+        if records <= _FEW:
+            self._few = True
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """The stage is free, or has so much that it should be fed."""
+        self._few = False
+        waiting, self._waiting = self._waiting, []
+        for loop, future in waiting:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(_settle, future)
+
+    async def over(self) -> None:
+        """Returns when a turn over a few records is over, or takes long."""
+        if not self._few:
+            return
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        self._waiting.append((loop, future))
+        if not self._few:  # it ended before it could know of us
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await future
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

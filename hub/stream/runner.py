@@ -22,6 +22,7 @@ from hub.events.fault import is_a_fault
 from hub.sdk.errors import Reject
 from hub.stream import failpoints
 from hub.stream.backlog import Backlog
+from hub.stream.pace import Occupied
 from hub.stream.progress import Progress
 from hub.stream.records import Batch, Fence, Output, Outputs, Place, positions_of
 from hub.stream.stage import Stage, bare, lost_outputs
@@ -68,6 +69,8 @@ class StageRunner:
         self._backlog = Backlog()
         self._taken: frozenset[Place] = frozenset()
         self.progress = Progress(stage.name, self._backlog.__len__, self._holds)
+        self.occupied = Occupied()
+        """With a turn over a few records that somebody waits for."""
         self._sequel = Sequel()
         #: Kafka has refused a batch of this membership, so what follows under it must not go on either.
         self._over: Fence | None = None
@@ -90,11 +93,15 @@ class StageRunner:
                 if not self._backlog:
                     turn = await self._end(turn)
                     self._taken = frozenset()
+                    self.occupied.end()
                 taken = await self._backlog.take(self._stage.linger)
                 self._taken = frozenset(batch.place for batch in taken)
+                if not self._stage.linger:
+                    self.occupied.begin(_count(taken))
                 for batches in self._groups(taken):
                     turn = await self._next(batches, turn)
         finally:
+            self.occupied.end()
             self._processing.shutdown(wait=False, cancel_futures=True)
             await self._transactor.finish(self._committing)
 

@@ -31,7 +31,7 @@ from kafka.errors import KafkaError
 from hub.stream.client import CONNECTS_IN
 from hub.stream.committed import committed_offsets
 from hub.stream.fetched import Chunk, Chunks, Fetched
-from hub.stream.pace import Pace
+from hub.stream.pace import Occupied, Pace
 from hub.stream.records import NOBODY, Batch, Fence, Place, Positions
 from hub.stream.standing import Standing
 from hub.stream.transactions import go_back, named
@@ -57,14 +57,17 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]
 class _Fetcher(fetcher.Fetcher):  # type: ignore[misc]
     """aiokafka's fetcher, which takes its time as `hub.stream.pace` says."""
 
-    def __init__(self, pace: Pace, *args: Any, **options: Any) -> None:
+    def __init__(self, pace: Pace, occupied: Sequence[Occupied], *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._pace = pace
+        self._occupied = occupied
 
     async def _proc_fetch_request(self, assignment: Any, node_id: int, request: Any) -> bool:
         wait, request.topics[:] = self._pace.next(node_id, request.topics, self._loop.time())
         try:
             await asyncio.sleep(wait)
+            for stage in self._occupied:
+                await stage.over()
             return bool(await super()._proc_fetch_request(assignment, node_id, request))
         except asyncio.CancelledError:
             return False  # as aiokafka's own: who closes it waits for what he cancelled, and would end there, too
@@ -113,7 +116,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
         # Range, not Faust's round robin: partition n of every topic goes to one worker, so that what belongs
         # to a subject (its state, its retries) is where its events are.
         self._assignor = RangePartitionAssignor
-        consumer.Fetcher = partial(_Fetcher, Pace(self.app.seldom))
+        consumer.Fetcher = partial(_Fetcher, Pace(self.app.seldom, self.app.gather_s), self.app.occupied)
         return aiokafka.AIOKafkaConsumer(
             client_id=conf.broker_client_id,
             group_id=conf.id,

@@ -29,6 +29,7 @@ from hub.stream.inboxes import KafkaInboxes
 from hub.stream.ingest import Ingest
 from hub.stream.instances import Instances
 from hub.stream.journalling import Journalling
+from hub.stream.pace import GATHERED_S
 from hub.stream.parked import Parked
 from hub.stream.progress import Progress
 from hub.stream.pulling import works
@@ -105,6 +106,8 @@ class Worker:
             app.unread, app.went_back = journalling.unread, journalling.begin
         app.fetch_min_bytes = 1 if self._mine - stages_in([Role.UPKEEP]) else _WORTH
         app.seldom = self._seldom()
+        if delivering.name in self._mine and "translate" not in self._mine:
+            app.gather_s = GATHERED_S
         self._follow_assignment(app, delivering, polling, on_ready)
         watchdog = Watchdog(self._name, self._servers, _limits(config.watchdog))
         watched = self._watched(app, agents, polling, lambda: _ended(ingest, following))

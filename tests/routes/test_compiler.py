@@ -7,6 +7,8 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from polars import selectors
 
 from hub.events.problem import Misconfigured
@@ -72,6 +74,37 @@ def test_a_wrong_column_is_named(registry: Registry, changed: dict[str, pl.Expr]
 
 def test_a_field_that_may_be_null_takes_null(registry: Registry) -> None:
     assert fee(registry, licence_type=lit(None))
+
+
+WHEN: list[pl.Expr | None] = [
+    None,
+    col("amount") > 1,
+    col("payer_email").str.contains("a@"),
+    lit(True),
+    lit(False),
+    lit(None, dtype=pl.Boolean),
+]
+
+
+@given(
+    when=st.sampled_from(WHEN),
+    rows=st.lists(
+        st.tuples(st.integers(0, 3), st.none() | st.sampled_from(["a@example.org", "b"])), max_size=9
+    ),
+)
+def test_few_rows_give_what_a_query_gives(
+    registry: Registry, when: pl.Expr | None, rows: list[tuple[int, str | None]]
+) -> None:
+    columns = {**FEE, "licence_type": col("payer_email"), "currency": lit("GBP")}
+    route = written(when=when, emits="licensing.fee.paid", columns=columns)
+    (compiled,) = compile_route(route, registry)
+    texts = dict.fromkeys(compiled.reads, "text")
+    times = {"ce.time": 1, "created_at": 1}
+    made = [{**texts, **times, "amount": amount, "payer_email": email} for amount, email in rows]
+    schema = {name: compiled.shape.column(name) for name in compiled.reads}
+    frame = pl.DataFrame([{name: row[name] for name in schema} for row in made], schema)
+    assert compiled.at_once(frame).equals(compiled.query(frame).collect())
+    assert compiled.at_once(frame).schema == compiled.query(frame).collect_schema()
 
 
 PAYER = {"type": "record", "name": "Payer", "fields": [{"name": "name", "type": "string"}]}

@@ -144,6 +144,31 @@ async def test_a_worker_that_takes_its_time_between_two_fetches_stops_at_once(
         assert done
 
 
+async def test_what_comes_while_a_few_records_are_worked_on_waits_in_kafka_and_becomes_one_turn(
+    broker: EmbeddedBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "GATHER_S", 0.001)
+    monkeypatch.setattr(pace, "_PATIENCE_S", 60.0)
+    pair = Pair(broker.address, 1)
+    held, go_on = threading.Event(), threading.Event()
+
+    def hold_up(record: Record) -> bytes:
+        held.set()
+        assert go_on.wait(30)
+        return same(record)
+
+    async with copying(pair, tmp_path, hold_up) as worker:
+        pair.feed([b"0"])
+        assert await asyncio.to_thread(held.wait, 30)
+        for number in range(1, 50):
+            await asyncio.to_thread(pair.feed, [b"%d" % number])
+        go_on.set()
+        await until(lambda: pair.lag() == 0, running=[worker])
+        # One more was asked for at once, before it was known that there is work.
+        assert max(batch.number for batch in worker.stage.taken) <= 2
+    assert pair.copied() == numbers(0, 50)
+
+
 async def test_what_is_fetched_before_a_pause_is_not_lost_by_it(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
@@ -338,8 +363,14 @@ async def test_a_broker_that_answers_nothing_slows_the_reading_and_no_more_waits
     pair = Pair(broker.address, 1)
     value = os.urandom(10_000)
     pair.feed([value] * 3_000)  # twice what may wait for a stage
-    async with copying(pair, tmp_path) as worker:
-        await until(lambda: len(pair.copied()) > 100, running=[worker])
+    begun = threading.Event()
+
+    def noticed(record: Record) -> bytes:
+        begun.set()
+        return same(record)
+
+    async with copying(pair, tmp_path, noticed) as worker:
+        assert await asyncio.to_thread(begun.wait, 30)
         broker.pause()
         try:
             # What is in hand may still be worked on, beside the transaction that waits; then all stands.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -41,6 +42,7 @@ def server_properties(node_id: int, port: int, voters: Mapping[int, int], standi
     listens on the loopback address alone, unless `standing` says otherwise. What is not named here is Kafka's
     default, among them the six seconds below which it takes no session time-out.
     """
+    processors = os.cpu_count() or 1
     replicas = min(3, len(voters))
     in_sync = 2 if replicas == 3 else 1
     host = standing.host(node_id)
@@ -66,6 +68,9 @@ def server_properties(node_id: int, port: int, voters: Mapping[int, int], standi
         "share.coordinator.state.topic.replication.factor": replicas,
         "share.coordinator.state.topic.min.isr": in_sync,
         "share.coordinator.state.topic.num.partitions": 4,
+        # No more than there are processors, up to Kafka's own 8 and 3: among idle ones each finds its caches cold.
+        "num.io.threads": min(8, max(2, processors)),
+        "num.network.threads": min(3, max(1, processors // 2)),
         "group.initial.rebalance.delay.ms": 0,
         "auto.create.topics.enable": "false",
         "message.max.bytes": 2 << 20,
