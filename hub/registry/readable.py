@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from hub.events.envelope import format_time
@@ -10,37 +11,69 @@ from hub.events.model import from_micros
 from hub.registry.schemas import Schema
 from hub.registry.values import CodecError
 
+#: Gives a value as people read it; told where in the data it is.
+Reader = Callable[[Any, str], Any]
+
 
 def readable(schema: Schema, data: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of `data` with every time in it, however deep, as text in UTC.
 
     Raises `CodecError` for a time that no calendar has.
     """
-    return _record(schema.definition, data, "")
+    told: dict[str, Any] = _of_schema(schema)(data, "")
+    return told
 
 
-def _record(record: Mapping[str, Any], data: Mapping[str, Any], path: str) -> dict[str, Any]:
-    return {
-        name: _readable(field["type"], data[name], f"{path}{name}")
-        for field in record["fields"]
-        if (name := field["name"]) in data
-    }
+@lru_cache(maxsize=1024)
+def _of_schema(schema: Schema) -> Reader:
+    return _of_record(schema.definition)
 
 
-def _readable(kind: Any, value: Any, where: str) -> Any:
+def _of_record(record: Mapping[str, Any]) -> Reader:
+    names = [field["name"] for field in record["fields"]]
+    readers = [(field["name"], reader) for field in record["fields"] if (reader := _of(field["type"]))]
+
+    def read(data: Mapping[str, Any], where: str) -> dict[str, Any]:
+        found = {name: data[name] for name in names if name in data}
+        for name, reader in readers:
+            if (value := found.get(name)) is not None:
+                found[name] = reader(value, f"{where}.{name}" if where else name)
+        return found
+
+    return read
+
+
+def _of(kind: Any) -> Reader | None:
+    """How values of a type are read, null apart; None where there is no time in them."""
     bare = next((branch for branch in kind if branch != "null"), None) if isinstance(kind, list) else kind
-    if value is None or not isinstance(bare, Mapping):
-        return value
+    if not isinstance(bare, Mapping):
+        return None
     if bare.get("logicalType") == "timestamp-micros":
-        return _time(value, where)
+        return _time
     match bare["type"]:
         case "record":
-            return _record(bare, value, f"{where}.")
+            return _of_record(bare)
         case "array":
-            return [_readable(bare["items"], item, f"{where}.{at}") for at, item in enumerate(value)]
-        case "map":  # a key may be anybody's text, so the error leaves it out
-            return {key: _readable(bare["values"], item, f"{where}.*") for key, item in value.items()}
-    return value
+            return _of_array(_of(bare["items"]))
+        case "map":
+            return _of_map(_of(bare["values"]))
+    return None
+
+
+def _of_array(item: Reader | None) -> Reader | None:
+    if item is None:
+        return None
+    return lambda values, where: [
+        None if value is None else item(value, f"{where}.{at}") for at, value in enumerate(values)
+    ]
+
+
+def _of_map(item: Reader | None) -> Reader | None:
+    if item is None:
+        return None
+    return lambda values, where: {  # a key may be anybody's text, so the error leaves it out
+        key: None if value is None else item(value, f"{where}.*") for key, value in values.items()
+    }
 
 
 def _time(micros: int, where: str) -> str:
