@@ -17,8 +17,9 @@ GATHER_S, GATHERED_S = 0.04, 0.012
 #: How many fetches a broker is asked at once after a pause.
 AT_ONCE = 6
 
-#: How often what is read `seldom` is asked for under load, seconds.
-SELDOM_S = 1.0
+#: How often what is read `seldom` is asked for under load, seconds, which is where a broker is asked more often than
+#: every `BUSY_S`.
+SELDOM_S, BUSY_S = 1.0, 0.1
 
 
 class Pace:
@@ -34,18 +35,25 @@ class Pace:
         self._seldom = seldom
         self._gather_s = gather_s
         self._due: dict[int, float] = {}
+        self._busy: dict[int, float] = {}
         self._asked_for_all: dict[int, float] = defaultdict(lambda: -SELDOM_S)
 
     def next(self, node: int, topics: list[tuple[str, P]], now: float) -> tuple[float, list[tuple[str, P]]]:
         """In how many seconds to ask the broker `node`, and for which of `topics`, one at least if there are any."""
-        due = max(self._due.get(node, 0.0), now - AT_ONCE * self._gather_s)
-        self._due[node] = due + self._gather_s
-        busy = due > now
+        wait = max(_next(self._due, node, self._gather_s, now) - now, 0.0)
+        busy = _next(self._busy, node, BUSY_S, now) > now
         hurried = [one for one in topics if one[0] not in self._seldom]
         if hurried and busy and now < self._asked_for_all[node] + SELDOM_S:
-            return due - now, hurried
+            return wait, hurried
         self._asked_for_all[node] = now
-        return max(due - now, 0.0), topics
+        return wait, topics
+
+
+def _next(due: dict[int, float], node: int, every: float, now: float) -> float:
+    """When something is due that is due so often, but a few times at once after a pause."""
+    at = max(due.get(node, 0.0), now - AT_ONCE * every)
+    due[node] = min(at, now + every + SELDOM_S) + every  # who does not keep to it is forgiven in a while
+    return at
 
 
 #: Records of a turn at most whose end a fetch waits for; with more the stage is better fed meanwhile.
@@ -63,7 +71,7 @@ class Occupied:
 
     def __init__(self) -> None:
         self._few = False
-        self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
 
     def begin(self, records: int) -> None:
         """A turn over so many records."""
@@ -75,8 +83,8 @@ class Occupied:
     def end(self) -> None:
         """The stage is free, or has so much that it should be fed."""
         self._few = False
-        waiting, self._waiting = self._waiting, []
-        for loop, future in waiting:
+        waiting, self._waiting = self._waiting, set()
+        for loop, future in list(waiting):
             with suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(_settle, future)
 
@@ -86,12 +94,15 @@ class Occupied:
             return
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        self._waiting.append((loop, future))
-        if not self._few:  # it ended before it could know of us
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_S):
-                await future
+        self._waiting.add((loop, future))
+        try:
+            if self._few:  # else it ended before it could know of us
+                async with asyncio.timeout(_PATIENCE_S):
+                    await future
+        except TimeoutError:
+            pass
+        finally:
+            self._waiting.discard((loop, future))
 
 
 def _settle(future: asyncio.Future[None]) -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 from hub.stream import pace as paces
-from hub.stream.pace import AT_ONCE, GATHER_S, SELDOM_S, Occupied, Pace
+from hub.stream.pace import AT_ONCE, BUSY_S, GATHER_S, GATHERED_S, SELDOM_S, Occupied, Pace
 
 RAW, EVENTS = ("raw.pay", [0, 1]), ("events.payments", [0])
 
@@ -43,6 +43,21 @@ def test_under_load_what_is_read_seldom_is_asked_for_once_a_second_and_all_else_
     gaps = [after - before for before, after in pairwise(times)]
     assert len(times) >= 9
     assert max(gaps) <= SELDOM_S + 2 * GATHER_S
+
+
+def test_what_is_read_seldom_is_so_under_any_load_and_a_moment_after_it_no_longer() -> None:
+    pace = Pace(frozenset({"events.payments"}), GATHERED_S)
+    asked_for_all = []
+    for number in range(250):  # as often as transactions come, which is less often than it might be asked
+        wait, topics = pace.next(1, [RAW, EVENTS], 100.0 + 0.04 * number)
+        assert wait == 0.0
+        if EVENTS in topics:
+            asked_for_all.append(100.0 + 0.04 * number)
+    gaps = [after - before for before, after in pairwise(asked_for_all) if before >= 102.0]
+    assert len(gaps) >= 6
+    assert min(gaps) >= SELDOM_S
+    later = 110.0 + 2 * SELDOM_S
+    assert [pace.next(1, [RAW, EVENTS], at)[1] for at in (later, later + BUSY_S / 2)] == [[RAW, EVENTS]] * 2
 
 
 def test_what_is_read_seldom_is_asked_for_every_time_where_there_is_nothing_else() -> None:
