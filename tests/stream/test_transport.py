@@ -38,6 +38,18 @@ def same(record: Record) -> bytes:
     return record.value or b""
 
 
+class HeldUp:
+    """`same`, which tells when it has begun, and then waits until it may go on."""
+
+    def __init__(self) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def __call__(self, record: Record) -> bytes:
+        self.begun.set()
+        assert self.go_on.wait(30)
+        return same(record)
+
+
 # -- the group ---------------------------------------------------------------------------------------------------
 
 
@@ -69,18 +81,12 @@ async def test_what_was_under_way_when_its_partition_moved_is_refused_and_done_a
     pair = Pair(broker.address, 2)
     for part in pair.partitions:
         pair.feed(numbers(0, 500), part)
-    held, go_on = threading.Event(), threading.Event()
-
-    def hold_up(record: Record) -> bytes:
-        held.set()
-        assert go_on.wait(30)
-        return same(record)
-
-    async with copying(pair, tmp_path, hold_up) as first:
-        await asyncio.to_thread(held.wait, 30)
+    work = HeldUp()
+    async with copying(pair, tmp_path, work) as first:
+        await asyncio.to_thread(work.begun.wait, 30)
         async with copying(pair, tmp_path) as second:  # so the first has a new generation, and the old batch
             await until(lambda: first.begun == 2, running=[first, second])
-            go_on.set()
+            work.go_on.set()
             await until(lambda: pair.lag() == 0, running=[first, second])
     for part in pair.partitions:
         assert pair.copied(part) == numbers(0, 500)
@@ -150,19 +156,13 @@ async def test_what_comes_while_a_few_records_are_worked_on_waits_in_kafka_and_b
     monkeypatch.setattr(pace, "GATHER_S", 0.001)
     monkeypatch.setattr(pace, "_PATIENCE_S", 60.0)
     pair = Pair(broker.address, 1)
-    held, go_on = threading.Event(), threading.Event()
-
-    def hold_up(record: Record) -> bytes:
-        held.set()
-        assert go_on.wait(30)
-        return same(record)
-
-    async with copying(pair, tmp_path, hold_up) as worker:
+    work = HeldUp()
+    async with copying(pair, tmp_path, work) as worker:
         pair.feed([b"0"])
-        assert await asyncio.to_thread(held.wait, 30)
+        assert await asyncio.to_thread(work.begun.wait, 30)
         for number in range(1, 50):
             await asyncio.to_thread(pair.feed, [b"%d" % number])
-        go_on.set()
+        work.go_on.set()
         await until(lambda: pair.lag() == 0, running=[worker])
         # One more was asked for at once, before it was known that there is work.
         assert max(batch.number for batch in worker.stage.taken) <= 2
@@ -363,14 +363,10 @@ async def test_a_broker_that_answers_nothing_slows_the_reading_and_no_more_waits
     pair = Pair(broker.address, 1)
     value = os.urandom(10_000)
     pair.feed([value] * 3_000)  # twice what may wait for a stage
-    begun = threading.Event()
-
-    def noticed(record: Record) -> bytes:
-        begun.set()
-        return same(record)
-
-    async with copying(pair, tmp_path, noticed) as worker:
-        assert await asyncio.to_thread(begun.wait, 30)
+    work = HeldUp()
+    work.go_on.set()
+    async with copying(pair, tmp_path, work) as worker:
+        assert await asyncio.to_thread(work.begun.wait, 30)
         broker.pause()
         try:
             # What is in hand may still be worked on, beside the transaction that waits; then all stands.
